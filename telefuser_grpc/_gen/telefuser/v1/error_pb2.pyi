@@ -1,0 +1,70 @@
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from typing import ClassVar as _ClassVar
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    ERROR_REASON_UNSPECIFIED: _ClassVar[ErrorReason]
+    ERROR_REASON_UNSUPPORTED_TASK: _ClassVar[ErrorReason]
+    ERROR_REASON_MISSING_INPUTS: _ClassVar[ErrorReason]
+    ERROR_REASON_MISSING_PARAMETERS: _ClassVar[ErrorReason]
+    ERROR_REASON_INVALID_FIELDS: _ClassVar[ErrorReason]
+    ERROR_REASON_INPUT_REJECTED: _ClassVar[ErrorReason]
+    ERROR_REASON_INVALID_PAGE_TOKEN: _ClassVar[ErrorReason]
+    ERROR_REASON_TASK_NOT_FOUND: _ClassVar[ErrorReason]
+    ERROR_REASON_ARTIFACT_NOT_FOUND: _ClassVar[ErrorReason]
+    ERROR_REASON_UPLOAD_NOT_FOUND: _ClassVar[ErrorReason]
+    ERROR_REASON_TASK_ALREADY_EXISTS: _ClassVar[ErrorReason]
+    ERROR_REASON_REQUEST_ID_REUSED: _ClassVar[ErrorReason]
+    ERROR_REASON_TASK_NOT_ENDED: _ClassVar[ErrorReason]
+    ERROR_REASON_QUEUE_FULL: _ClassVar[ErrorReason]
+    ERROR_REASON_STORAGE_FULL: _ClassVar[ErrorReason]
+    ERROR_REASON_PIPELINE_NOT_READY: _ClassVar[ErrorReason]
+    ERROR_REASON_NO_CAPACITY: _ClassVar[ErrorReason]
+    ERROR_REASON_SHUTTING_DOWN: _ClassVar[ErrorReason]
+    ERROR_REASON_PIPELINE_FAILED: _ClassVar[ErrorReason]
+    ERROR_REASON_OUT_OF_MEMORY: _ClassVar[ErrorReason]
+    ERROR_REASON_OUTPUT_INVALID: _ClassVar[ErrorReason]
+    ERROR_REASON_TASK_TIMEOUT: _ClassVar[ErrorReason]
+    ERROR_REASON_TASK_STALLED: _ClassVar[ErrorReason]
+    ERROR_REASON_REPLICA_DIED: _ClassVar[ErrorReason]
+    ERROR_REASON_CANCELLED: _ClassVar[ErrorReason]
+    ERROR_REASON_INTERNAL: _ClassVar[ErrorReason]
+    ERROR_REASON_UNIMPLEMENTED: _ClassVar[ErrorReason]
+    ERROR_REASON_OFFSET_OUT_OF_RANGE: _ClassVar[ErrorReason]
+    ERROR_REASON_UPLOAD_TOO_LARGE: _ClassVar[ErrorReason]
+    ERROR_REASON_CHECKSUM_MISMATCH: _ClassVar[ErrorReason]
+    ERROR_REASON_ACCESS_DENIED: _ClassVar[ErrorReason]
+ERROR_REASON_UNSPECIFIED: ErrorReason
+ERROR_REASON_UNSUPPORTED_TASK: ErrorReason
+ERROR_REASON_MISSING_INPUTS: ErrorReason
+ERROR_REASON_MISSING_PARAMETERS: ErrorReason
+ERROR_REASON_INVALID_FIELDS: ErrorReason
+ERROR_REASON_INPUT_REJECTED: ErrorReason
+ERROR_REASON_INVALID_PAGE_TOKEN: ErrorReason
+ERROR_REASON_TASK_NOT_FOUND: ErrorReason
+ERROR_REASON_ARTIFACT_NOT_FOUND: ErrorReason
+ERROR_REASON_UPLOAD_NOT_FOUND: ErrorReason
+ERROR_REASON_TASK_ALREADY_EXISTS: ErrorReason
+ERROR_REASON_REQUEST_ID_REUSED: ErrorReason
+ERROR_REASON_TASK_NOT_ENDED: ErrorReason
+ERROR_REASON_QUEUE_FULL: ErrorReason
+ERROR_REASON_STORAGE_FULL: ErrorReason
+ERROR_REASON_PIPELINE_NOT_READY: ErrorReason
+ERROR_REASON_NO_CAPACITY: ErrorReason
+ERROR_REASON_SHUTTING_DOWN: ErrorReason
+ERROR_REASON_PIPELINE_FAILED: ErrorReason
+ERROR_REASON_OUT_OF_MEMORY: ErrorReason
+ERROR_REASON_OUTPUT_INVALID: ErrorReason
+ERROR_REASON_TASK_TIMEOUT: ErrorReason
+ERROR_REASON_TASK_STALLED: ErrorReason
+ERROR_REASON_REPLICA_DIED: ErrorReason
+ERROR_REASON_CANCELLED: ErrorReason
+ERROR_REASON_INTERNAL: ErrorReason
+ERROR_REASON_UNIMPLEMENTED: ErrorReason
+ERROR_REASON_OFFSET_OUT_OF_RANGE: ErrorReason
+ERROR_REASON_UPLOAD_TOO_LARGE: ErrorReason
+ERROR_REASON_CHECKSUM_MISMATCH: ErrorReason
+ERROR_REASON_ACCESS_DENIED: ErrorReason

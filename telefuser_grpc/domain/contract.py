@@ -1,0 +1,196 @@
+"""A pipeline's contract: which kinds of task it makes, and what each needs.
+
+`PipelineContract.parse` reads what a pipeline file declares; `TaskContract.complete` turns a
+request's fields into those a task runs with, or says what is wrong with them.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from telefuser_grpc.domain.kinds import (
+    DEFAULT_INPUTS,
+    INPUT_FIELDS,
+    KIND_PATTERN,
+    MediaType,
+    default_media_type,
+)
+from telefuser_grpc.domain.parameter import Parameter
+from telefuser_grpc.errors import (
+    InvalidFields,
+    MissingInputs,
+    MissingParameters,
+    UnsupportedTask,
+    Violation,
+)
+
+
+class ContractError(ValueError):
+    """A pipeline file declares a contract that makes no sense; the message names the key."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskContract:
+    """What one kind of task needs."""
+
+    kind: str
+    media_type: MediaType
+    required_inputs: tuple[str, ...] = ()
+    optional_inputs: tuple[str, ...] = ()
+    parameters: Mapping[str, Parameter] = field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, kind: str, declared: Mapping[str, Any]) -> "TaskContract":
+        """Reads one entry of `task_contracts`; an absent entry takes the kind's defaults."""
+        required, optional = DEFAULT_INPUTS.get(kind, ((), ()))
+        media_type = declared.get("media_type") or default_media_type(kind)
+        if media_type not in set(MediaType):
+            raise ContractError(f"task_contracts.{kind}.media_type: unknown {media_type!r}")
+        return cls(
+            kind=kind,
+            media_type=MediaType(media_type),
+            required_inputs=tuple(declared.get("required_inputs", required)),
+            optional_inputs=tuple(declared.get("optional_inputs", optional)),
+            parameters={
+                name: Parameter.parse(name, each)
+                for name, each in declared.get("parameters", {}).items()
+            },
+        )
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """All fields that may hold media."""
+        return self.required_inputs + self.optional_inputs
+
+    def complete(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns the fields with the contract's defaults, checked.
+
+        Inputs are looked at before parameters, presence before values.
+
+        Raises:
+            MissingInputs, MissingParameters, InvalidFields
+        """
+        self._require_inputs(fields)
+        completed = self._with_defaults(fields)
+        self._require_parameters(completed)
+        self._check_values(completed)
+        return completed
+
+    def _require_inputs(self, fields: Mapping[str, Any]) -> None:
+        if missing := [name for name in self.required_inputs if is_empty(fields.get(name))]:
+            raise MissingInputs(self.kind, self.required_inputs, missing)
+
+    def _with_defaults(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+        defaults = {
+            name: parameter.default
+            for name, parameter in self.parameters.items()
+            if parameter.exposed and parameter.default is not None and name not in fields
+        }
+        return {**fields, **defaults}
+
+    def _require_parameters(self, fields: Mapping[str, Any]) -> None:
+        required = [
+            name for name, each in self.parameters.items() if each.required and each.exposed
+        ]
+        if missing := [name for name in required if is_empty(fields.get(name))]:
+            raise MissingParameters(self.kind, required, missing)
+
+    def _check_values(self, fields: Mapping[str, Any]) -> None:
+        violations: list[Violation] = []
+        for name, value in fields.items():
+            if name in self.parameters and not is_empty(value):
+                violations += self.parameters[name].violations(value)
+        if violations:
+            raise InvalidFields(violations)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PipelineContract:
+    """What a pipeline can make. `tasks` keeps the declared order, which infers kinds."""
+
+    pipeline_name: str
+    tasks: Mapping[str, TaskContract]
+    contract_version: str = "v1"
+    declared: bool = True
+    execution_mode: str = "serial_single_pipeline"
+    effective_max_concurrent_tasks: int = 1
+    entrypoints: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, declared: Mapping[str, Any], *, stem: str) -> "PipelineContract":
+        """Reads a declared contract; `stem` names a pipeline that has no name.
+
+        Raises:
+            ContractError: A key is missing or has a value that makes no sense.
+        """
+        kinds = _kinds(declared.get("supported_tasks"))
+        entries = declared.get("task_contracts") or {}
+        entrypoints = declared.get("entrypoints") or {}
+        return cls(
+            pipeline_name=declared.get("pipeline_name") or stem,
+            contract_version=str(declared.get("contract_version", "v1")),
+            tasks={kind: TaskContract.parse(kind, entries.get(kind) or {}) for kind in kinds},
+            execution_mode=declared.get("execution_mode", "serial_single_pipeline"),
+            effective_max_concurrent_tasks=declared.get("effective_max_concurrent_tasks", 1),
+            entrypoints={"get_pipeline": "get_pipeline", "run_with_file": "run_with_file"}
+            | dict(entrypoints),
+        )
+
+    @classmethod
+    def legacy(cls, kind: str, *, stem: str) -> "PipelineContract":
+        """Returns the contract of a file that declares none: the one kind it is served as."""
+        return cls(
+            pipeline_name=stem,
+            contract_version="legacy",
+            declared=False,
+            tasks={kind: TaskContract.parse(kind, {})},
+            entrypoints={"get_pipeline": "get_pipeline", "run_with_file": "run_with_file"},
+        )
+
+    @property
+    def media_types(self) -> tuple[str, ...]:
+        """The media types that the pipeline makes, without repetition."""
+        return tuple(dict.fromkeys(task.media_type for task in self.tasks.values()))
+
+    def task(self, kind: str) -> TaskContract:
+        """Returns the contract of a kind.
+
+        Raises:
+            UnsupportedTask
+        """
+        if kind not in self.tasks:
+            raise UnsupportedTask(kind, list(self.tasks))
+        return self.tasks[kind]
+
+    def infer_kind(self, fields: Mapping[str, Any]) -> str:
+        """Returns the kind that fits the media given: the one that requires most of it.
+
+        Raises:
+            UnsupportedTask: No kind can be made from the inputs given.
+        """
+        given = {name for name in INPUT_FIELDS if not is_empty(fields.get(name))}
+        fitting = [
+            task
+            for task in self.tasks.values()
+            if given.issuperset(task.required_inputs)
+            and (not given or given.intersection(task.inputs))
+        ]
+        if not fitting:
+            raise UnsupportedTask("", list(self.tasks))
+        return max(fitting, key=lambda task: len(task.required_inputs)).kind
+
+
+def is_empty(value: Any) -> bool:
+    """Tells whether a value counts as not given: null, "", [] or {}."""
+    return value is None or value == "" or value == [] or value == {}
+
+
+def _kinds(declared: Any) -> Sequence[str]:
+    names = [declared] if isinstance(declared, str) else list(declared or [])
+    kinds = list(dict.fromkeys(str(name).strip() for name in names))
+    if not kinds:
+        raise ContractError("supported_tasks: name at least one task, for example ['t2v']")
+    for kind in kinds:
+        if not KIND_PATTERN.fullmatch(kind):
+            raise ContractError(f"supported_tasks: {kind!r} must match {KIND_PATTERN.pattern}")
+    return kinds

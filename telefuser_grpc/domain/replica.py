@@ -1,0 +1,32 @@
+"""What is known of one replica: a process with one loaded pipeline on its own devices."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class ReplicaState(StrEnum):
+    """What a replica does."""
+
+    STARTING = "starting"
+    IDLE = "idle"
+    BUSY = "busy"
+    DEAD = "dead"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplicaStatus:
+    """A replica at one moment.
+
+    Attributes:
+        devices: Opaque tokens for `CUDA_VISIBLE_DEVICES`; empty on the CPU.
+        restarts: How often its process was started again after a death.
+        last_error: Why it last died or could not start, "" when it never did.
+    """
+
+    id: int
+    state: ReplicaState
+    devices: tuple[str, ...] = ()
+    task_id: str = ""
+    restarts: int = 0
+    pid: int = 0
+    last_error: str = ""

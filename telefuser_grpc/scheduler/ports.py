@@ -1,0 +1,254 @@
+"""What the scheduler needs from the world. The docstrings are the contract of every adapter."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from telefuser_grpc.domain.artifact import Artifact, OutputFile
+from telefuser_grpc.domain.contract import PipelineContract
+from telefuser_grpc.domain.replica import ReplicaStatus
+from telefuser_grpc.domain.task import Preview, Progress, RunReport, Task, TaskEvent, TaskState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskQuery:
+    """Which tasks to list; empty collections stand for all, `owner` "" for every owner."""
+
+    states: tuple[TaskState, ...] = ()
+    kinds: tuple[str, ...] = ()
+    owner: str = ""
+    page_size: int = 50
+    page_token: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskPage:
+    """One page of a listing; an empty token ends it."""
+
+    tasks: tuple[Task, ...]
+    next_page_token: str = ""
+
+
+class TaskStore(Protocol):
+    """Keeps tasks and their events, and tells watchers.
+
+    Whatever a caller or a watcher has been told is on disk: `create` and `save` return after the
+    commit, and no event is seen before its own. Sequences count each task's events from 1 without
+    a gap. When the disk refuses a write, the write raises StorageFull and nothing has changed.
+    """
+
+    async def create(self, task: Task) -> Task:
+        """Stores a new PENDING task with its first event and returns it.
+
+        A task with the same `owner` and `request_id` is returned instead if its `fingerprint` is
+        the same.
+
+        Raises:
+            TaskAlreadyExists: The id is taken.
+            RequestIdReused: The request id belongs to another fingerprint.
+            StorageFull
+        """
+        ...
+
+    async def save(self, task: Task) -> Task:
+        """Stores a task's new state and the event that tells of it; returns the task as stored.
+
+        Raises:
+            StaleAttempt: The stored task has another attempt, or its state may not become this
+                one. A start must carry the stored attempt plus one, everything else the stored.
+            TaskNotFound, StorageFull
+        """
+        ...
+
+    def append(self, task_id: str, attempt: int, change: Progress | Preview) -> None:
+        """Adds an event of a running attempt, in order, without waiting for the disk.
+
+        An event of a stale attempt, of a task that no longer runs, or that the disk refuses, is
+        dropped.
+        """
+        ...
+
+    async def get(self, task_id: str) -> Task:
+        """Returns a task as last committed. Raises TaskNotFound."""
+        ...
+
+    async def list(self, query: TaskQuery) -> TaskPage:
+        """Returns tasks, the newest first. Raises InvalidPageToken."""
+        ...
+
+    async def find_output(self, name: str) -> Artifact:
+        """Returns the newest artifact with this path below a task's outputs, or file name.
+
+        Raises:
+            ArtifactNotFound
+        """
+        ...
+
+    def watch(self, task_id: str, after_sequence: int = 0) -> AsyncIterator[TaskEvent]:
+        """Yields the task's events after a sequence: stored ones, then live, until it has ended.
+
+        No event is missed or repeated where the two meet. A watcher that does not keep up misses
+        progress and previews but the latest, never a state change; its memory is bounded.
+
+        Raises:
+            TaskNotFound: At the first step of the iteration.
+        """
+        ...
+
+    async def unfinished(self) -> Sequence[Task]:
+        """Returns the tasks that have not ended, in the order of their creation."""
+        ...
+
+    async def counts(self) -> Mapping[TaskState, int]:
+        """Returns how many tasks are in each state; costs the same whatever is stored."""
+        ...
+
+    async def delete(self, task_id: str) -> Task:
+        """Removes a task that has ended, with its events. Raises TaskNotFound, TaskNotEnded."""
+        ...
+
+
+class StaleAttempt(Exception):
+    """A write came from an attempt that is no longer the task's, or too late for its state."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """What a replica is told to run.
+
+    Attributes:
+        fields: All task fields for the pipeline, `task` and `task_id` among them.
+        inputs: Absolute paths of media by field name.
+        output_folder: An absolute folder of this attempt alone, which exists.
+        output_name: The wanted file's path below it, or "" for no file.
+        trace_parent: W3C trace context that the run's spans belong to, or "".
+    """
+
+    task_id: str
+    attempt: int
+    kind: str
+    media_type: str
+    fields: Mapping[str, Any]
+    inputs: Mapping[str, str]
+    output_folder: str
+    output_name: str
+    trace_parent: str = ""
+
+
+class Run(Protocol):
+    """One attempt on a replica."""
+
+    def updates(self) -> AsyncIterator[Progress | Preview]:
+        """Yields progress and previews, and ends when the frames are made.
+
+        From then on the replica can run another task.
+
+        Raises:
+            TaskFailed: The pipeline failed; TaskCancelled after `stop`.
+            ReplicaDied: The process is gone.
+        """
+        ...
+
+    async def result(self) -> tuple[RunReport, Sequence[OutputFile]]:
+        """Waits for encoding, checking and hashing, and returns what was made.
+
+        Raises:
+            OutputInvalid, OutOfMemory, PipelineFailed, ReplicaDied
+        """
+        ...
+
+    async def stop(self, grace_seconds: float) -> None:
+        """Stops the attempt at its next step and returns when the replica no longer works on it.
+
+        A replica that has not stopped after the grace is killed. Never raises.
+        """
+        ...
+
+
+class Replica(Protocol):
+    """A leased replica."""
+
+    @property
+    def id(self) -> int:
+        """Its number, from 0."""
+        ...
+
+    async def run(self, job: Job) -> Run:
+        """Begins a job. Raises ReplicaDied."""
+        ...
+
+
+class ReplicaPool(Protocol):
+    """Lends replicas, first come, first served."""
+
+    def lease(self, *, first: bool = False) -> AbstractAsyncContextManager[Replica]:
+        """Waits for an idle replica and holds it inside the `async with`.
+
+        `first` goes before those that already wait, for a task that has lost its replica. The end
+        of the block gives the replica back unless it died, which the pool sees by itself.
+
+        Raises:
+            NoCapacity: Every replica is dead and none will be started again.
+        """
+        ...
+
+    async def contract(self) -> PipelineContract:
+        """Waits until a replica has loaded the pipeline and returns its contract.
+
+        Raises:
+            NoCapacity: The pipeline could not be loaded.
+        """
+        ...
+
+    def status(self) -> Sequence[ReplicaStatus]:
+        """Returns every replica, by number."""
+        ...
+
+
+class ArtifactStore(Protocol):
+    """Keeps the files of tasks, each task in a folder of its own."""
+
+    async def prepare(self, task_id: str, attempt: int) -> str:
+        """Makes and returns the absolute scratch folder of one attempt. Raises StorageFull."""
+        ...
+
+    async def adopt(
+        self, task_id: str, media_type: str, files: Sequence[OutputFile]
+    ) -> tuple[Artifact, ...]:
+        """Moves finished files to the task's outputs, durably, and returns them as artifacts.
+
+        Raises:
+            StorageFull
+        """
+        ...
+
+    async def discard_scratch(self, task_id: str) -> None:
+        """Removes what attempts have left that is not an output."""
+        ...
+
+    async def delete(self, task_id: str) -> None:
+        """Removes the task's folder with everything in it."""
+        ...
+
+    def input_path(self, task_id: str, name: str) -> str:
+        """Returns the absolute path of an input of a task."""
+        ...
+
+
+class MediaInputs(Protocol):
+    """Turns what a request says of its media into files of the task."""
+
+    async def take(self, task_id: str, fields: Mapping[str, Any]) -> dict[str, str]:
+        """Stores each given media field as a checked file; returns names by field.
+
+        The files lie in the task's own folder. On an error nothing is left behind.
+
+        Raises:
+            InputRejected, UploadTooLarge, UploadNotFound, StorageFull
+        """
+        ...
+
+    async def drop(self, task_id: str) -> None:
+        """Removes the inputs of a task that was refused after all."""
+        ...
