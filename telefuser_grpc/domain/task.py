@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from telefuser_grpc.domain.artifact import Artifact
+from telefuser_grpc.domain.job import RunReport
 from telefuser_grpc.errors import TeleFuserError
 
 
@@ -162,7 +163,7 @@ class Task:
             error=TaskError.of(error) if error else None,
         )
 
-    def complete(self, artifacts: tuple[Artifact, ...], run: "RunReport", now: datetime) -> "Task":
+    def complete(self, artifacts: tuple[Artifact, ...], run: RunReport, now: datetime) -> "Task":
         """Returns the task with its result."""
         return self._become(
             TaskState.COMPLETED,
@@ -187,11 +188,3 @@ class Task:
     def _become(self, state: TaskState, **changes: Any) -> "Task":
         assert self.state.may_become(state), f"{self.id}: {self.state} to {state}"
         return replace(self, state=state, **changes)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunReport:
-    """What a finished run measured: seconds of the pipeline, and MiB of device memory."""
-
-    inference_seconds: float
-    peak_memory_mib: float | None = None

@@ -7,8 +7,9 @@ from typing import Any, Protocol
 
 from telefuser_grpc.domain.artifact import Artifact, OutputFile
 from telefuser_grpc.domain.contract import PipelineContract
+from telefuser_grpc.domain.job import Job, RunReport
 from telefuser_grpc.domain.replica import ReplicaStatus
-from telefuser_grpc.domain.task import Preview, Progress, RunReport, Task, TaskEvent, TaskState
+from telefuser_grpc.domain.task import Preview, Progress, Task, TaskEvent, TaskState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,29 +112,6 @@ class TaskStore(Protocol):
 
 class StaleAttempt(Exception):
     """A write came from an attempt that is no longer the task's, or too late for its state."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
-    """What a replica is told to run.
-
-    Attributes:
-        fields: All task fields for the pipeline, `task` and `task_id` among them.
-        inputs: Absolute paths of media by field name.
-        output_folder: An absolute folder of this attempt alone, which exists.
-        output_name: The wanted file's path below it, or "" for no file.
-        trace_parent: W3C trace context that the run's spans belong to, or "".
-    """
-
-    task_id: str
-    attempt: int
-    kind: str
-    media_type: str
-    fields: Mapping[str, Any]
-    inputs: Mapping[str, str]
-    output_folder: str
-    output_name: str
-    trace_parent: str = ""
 
 
 class Run(Protocol):
