@@ -52,6 +52,14 @@ class TaskStore(Protocol):
         """
         ...
 
+    async def find_request(self, owner: str, request_id: str, fingerprint: str) -> Task | None:
+        """Returns the task that was created under a request id, or None.
+
+        Raises:
+            RequestIdReused: The request id belongs to another fingerprint.
+        """
+        ...
+
     async def save(self, task: Task) -> Task:
         """Stores a task's new state and the event that tells of it; returns the task as stored.
 
@@ -101,8 +109,12 @@ class TaskStore(Protocol):
         """Returns the tasks that have not ended, in the order of their creation."""
         ...
 
-    async def counts(self) -> Mapping[TaskState, int]:
-        """Returns how many tasks are in each state; costs the same whatever is stored."""
+    def counts(self) -> Mapping[TaskState, int]:
+        """Returns how many tasks are in each state, all states among the keys; from memory."""
+        ...
+
+    def changes(self) -> AsyncIterator[None]:
+        """Yields now and after every commit that changed a state; a slow reader skips some."""
         ...
 
     async def delete(self, task_id: str) -> Task:
@@ -181,6 +193,11 @@ class ReplicaPool(Protocol):
 
     def status(self) -> Sequence[ReplicaStatus]:
         """Returns every replica, by number."""
+        ...
+
+    @property
+    def is_lost(self) -> bool:
+        """Tells whether every replica is dead and none will be started again."""
         ...
 
 
