@@ -37,6 +37,7 @@ EDGES: Mapping[TaskState, frozenset[TaskState]] = {
         {
             TaskState.PENDING,  # its replica died, or the server stopped: it waits again
             TaskState.CANCELLING,
+            TaskState.CANCELLED,  # it stopped before CANCELLING could be written
             TaskState.COMPLETED,
             TaskState.FAILED,
         }

@@ -1,0 +1,216 @@
+"""The life of one task, from its admission to its end."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import structlog
+
+from telefuser_grpc.domain.job import Job
+from telefuser_grpc.domain.task import Task, TaskState
+from telefuser_grpc.errors import (
+    InternalFault,
+    ReplicaDied,
+    StorageFull,
+    TaskCancelled,
+    TaskTimeout,
+    TeleFuserError,
+)
+from telefuser_grpc.scheduler.estimates import Estimates
+from telefuser_grpc.scheduler.limits import Limits
+from telefuser_grpc.scheduler.ports import (
+    ArtifactStore,
+    Replica,
+    ReplicaPool,
+    Run,
+    StaleAttempt,
+    TaskStore,
+)
+from telefuser_grpc.scheduler.spans import current_trace_parent, span
+from telefuser_grpc.scheduler.watchdog import watched
+
+logger = structlog.get_logger()
+
+STORAGE_RETRY_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """What an execution works with."""
+
+    tasks: TaskStore
+    replicas: ReplicaPool
+    artifacts: ArtifactStore
+    limits: Limits
+    clock: Callable[[], datetime]
+    estimates: Estimates
+    spawn: Callable[[Coroutine[Any, Any, None]], object]
+
+
+class Execution:
+    """Carries one task to its end. `task` is its latest stored value; a lock orders the changes."""
+
+    def __init__(self, task: Task, world: World) -> None:
+        self.task = task
+        self._world = world
+        self._lock = asyncio.Lock()
+        self._work: asyncio.Task[Any] | None = None
+        self._run: Run | None = None
+        self._is_halted = False
+
+    async def live(self) -> None:
+        """Tells the whole life."""
+        self._work = asyncio.current_task()
+        structlog.contextvars.bind_contextvars(task_id=self.task.id)
+        try:
+            with span("task", self.task.trace_parent, task_id=self.task.id, kind=self.task.kind):
+                while not (self.task.state.is_terminal or self._is_halted):
+                    await self._attempt()
+        except StaleAttempt:
+            logger.warning("task was changed elsewhere", state=self.task.state)
+        except Exception:
+            logger.exception("task broke the scheduler")
+            await self._fail(InternalFault())
+
+    async def cancel(self) -> Task:
+        """Stops the work for the task's owner and returns the task as changed by that."""
+        async with self._lock:
+            if self.task.state is TaskState.PENDING:
+                cancelled = self.task.cancel(TaskCancelled(), self._world.clock())
+                self.task = await self._world.tasks.save(cancelled)
+                self._call_off()
+            elif self.task.state is TaskState.PROCESSING:
+                self._stop_run()
+                self.task = await self._world.tasks.save(self.task.cancelling())
+        return self.task
+
+    async def halt(self) -> None:
+        """Stops the work because the server stops; the task waits for the next server."""
+        self._is_halted = True
+        async with self._lock:
+            if self.task.state is TaskState.PENDING:
+                self._call_off()
+            else:
+                self._stop_run()
+
+    async def interrupt(self, death: ReplicaDied) -> None:
+        """Lets the task wait again after the death of its process, or fail if it died too often."""
+        async with self._lock:
+            self.task = await self._save(self._after_death(death))
+
+    async def _attempt(self) -> None:
+        try:
+            async with self._world.replicas.lease(first=self.task.attempt > 0) as replica:
+                await self._change(lambda task: task.start(replica.id, self._world.clock()))
+                run = await self._begin(replica)
+                await self._follow(run)
+            await self._complete(run)
+        except ReplicaDied as death:
+            await self.interrupt(death)
+        except TaskCancelled:
+            await self._end(self._after_stop)
+        except TeleFuserError as fault:
+            await self._fail(fault)
+        finally:
+            self._run = None
+
+    async def _begin(self, replica: Replica) -> Run:
+        folder = await self._world.artifacts.prepare(self.task.id, self.task.attempt)
+        run = self._run = await replica.run(self._job(folder))
+        if self._is_halted or self.task.state is TaskState.CANCELLING:
+            self._stop_run()
+        return run
+
+    async def _follow(self, run: Run) -> None:
+        """Passes on what the replica tells until the frames are made and it is free again."""
+        limits = self._world.limits
+        updates = watched(
+            run,
+            task_seconds=limits.task_seconds,
+            stall_seconds=limits.stall_seconds,
+            stop_seconds=limits.cancel_seconds,
+        )
+        async for update in updates:
+            self._world.tasks.append(self.task.id, self.task.attempt, update)
+
+    async def _complete(self, run: Run) -> None:
+        """Waits for the encoded files, takes them in and ends the task with them."""
+        limit = self._world.limits.task_seconds
+        try:
+            async with asyncio.timeout(limit):
+                report, files = await run.result()
+        except TimeoutError:
+            raise TaskTimeout(limit) from None
+        with span("task.store"):
+            artifacts = await self._world.artifacts.adopt(self.task.id, self.task.media_type, files)
+        self._world.estimates.learn(self.task.kind, report.inference_seconds)
+        await self._end(lambda task: task.complete(artifacts, report, self._world.clock()))
+
+    async def _fail(self, error: TeleFuserError) -> None:
+        await self._end(lambda task: task.fail(error, self._world.clock()))
+
+    async def _end(self, change: Callable[[Task], Task]) -> None:
+        """Saves what `change` makes of the task, or its cancellation where that was asked for."""
+        async with self._lock:
+            if self.task.state is TaskState.CANCELLING:
+                cancelled = self.task.cancel(TaskCancelled(), self._world.clock())
+                self.task = await self._save(cancelled)
+            elif not self.task.state.is_terminal:
+                self.task = await self._save(change(self.task))
+        if self.task.state.is_terminal:
+            await self._world.artifacts.discard_scratch(self.task.id)
+
+    async def _change(self, change: Callable[[Task], Task]) -> None:
+        async with self._lock:
+            self.task = await self._save(change(self.task))
+
+    async def _save(self, task: Task) -> Task:
+        """Saves, however long the disk is full: what has happened must not be lost."""
+        while True:
+            try:
+                return await self._world.tasks.save(task)
+            except StorageFull:
+                logger.error("task store refuses writes", state=task.state)
+                await asyncio.sleep(STORAGE_RETRY_SECONDS)
+
+    def _after_death(self, death: ReplicaDied) -> Task:
+        if self.task.state is TaskState.CANCELLING:
+            return self.task.cancel(TaskCancelled(), self._world.clock())
+        if self._is_halted:
+            return self.task.requeue()
+        if self.task.crashes + 1 < self._world.limits.attempts:
+            return self.task.requeue(death)
+        why = f"{death.message} ({self._world.limits.attempts} attempts)"
+        return self.task.fail(ReplicaDied(why), self._world.clock())
+
+    def _after_stop(self, task: Task) -> Task:
+        if self._is_halted:
+            return task.requeue()
+        return task.cancel(TaskCancelled(), self._world.clock())
+
+    def _call_off(self) -> None:
+        if self._work is not None:
+            self._work.cancel()
+
+    def _stop_run(self) -> None:
+        if self._run is not None:
+            self._world.spawn(self._run.stop(self._world.limits.cancel_seconds))
+
+    def _job(self, folder: str) -> Job:
+        task = self.task
+        return Job(
+            task_id=task.id,
+            attempt=task.attempt,
+            kind=task.kind,
+            media_type=task.media_type,
+            fields={**task.fields, "task": task.kind, "task_id": task.id},
+            inputs={
+                field: self._world.artifacts.input_path(task.id, name)
+                for field, name in task.inputs.items()
+            },
+            output_folder=folder,
+            output_name=task.output_name,
+            trace_parent=current_trace_parent(),
+        )

@@ -1,0 +1,24 @@
+"""What bounds the queue and a run."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Bounds of the queue and of a run.
+
+    Attributes:
+        queue: The most tasks that may wait and run together.
+        attempts: How often a task is tried when the process that runs it dies.
+        task_seconds: How long a run may take, and as long again for its encoding.
+        stall_seconds: How long a run may be silent between two steps, at least.
+        cancel_seconds: How long a replica may take to stop before it is killed.
+        drain_seconds: How long running tasks may go on when the server stops.
+    """
+
+    queue: int = 10
+    attempts: int = 2
+    task_seconds: float = 3600.0
+    stall_seconds: float = 60.0
+    cancel_seconds: float = 5.0
+    drain_seconds: float = 5.0

@@ -1,0 +1,154 @@
+"""Owns every task from its admission to its end: nothing else changes a task."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+from telefuser_grpc.domain.queue import Queue
+from telefuser_grpc.domain.replica import ReplicaState
+from telefuser_grpc.domain.task import Task, TaskState
+from telefuser_grpc.errors import NoCapacity, QueueFull, ReplicaDied, ShuttingDown
+from telefuser_grpc.scheduler.estimates import Estimates
+from telefuser_grpc.scheduler.execution import Execution, World
+from telefuser_grpc.scheduler.limits import Limits
+from telefuser_grpc.scheduler.ports import ArtifactStore, ReplicaPool, TaskStore
+
+
+class Scheduler:
+    """Runs each admitted task on one leased replica, first come, first served."""
+
+    def __init__(
+        self,
+        *,
+        tasks: TaskStore,
+        replicas: ReplicaPool,
+        artifacts: ArtifactStore,
+        limits: Limits,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._group = asyncio.TaskGroup()
+        self._world = World(
+            tasks=tasks,
+            replicas=replicas,
+            artifacts=artifacts,
+            limits=limits,
+            clock=clock,
+            estimates=Estimates(),
+            spawn=self._group.create_task,
+        )
+        self._executions: dict[str, Execution] = {}
+        self._reserved = 0
+        self._ended = 0
+        self._is_closing = False
+        self._is_idle = asyncio.Event()
+
+    async def __aenter__(self) -> "Scheduler":
+        await self._group.__aenter__()
+        await self._recover()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._drain()
+        await self._group.__aexit__(None, None, None)
+
+    @contextmanager
+    def reserve(self) -> Iterator[None]:
+        """Holds a place in the queue while a task is being admitted.
+
+        Raises:
+            QueueFull, ShuttingDown, NoCapacity
+        """
+        if self._is_closing:
+            raise ShuttingDown
+        if self._world.replicas.is_lost:
+            raise NoCapacity
+        if len(self._executions) + self._reserved >= self._world.limits.queue:
+            raise QueueFull(self._world.limits.queue, self._seconds_to_room())
+        self._reserved += 1
+        try:
+            yield
+        finally:
+            self._reserved -= 1
+
+    def submit(self, task: Task) -> None:
+        """Takes over a stored task. One that has ended or is here already is left alone."""
+        if task.state.is_terminal or task.id in self._executions:
+            return
+        execution = self._executions[task.id] = Execution(task, self._world)
+        self._is_idle.clear()
+        work = self._group.create_task(execution.live(), name=task.id)
+        work.add_done_callback(lambda _: self._forget(task.id))
+
+    async def cancel(self, task_id: str) -> Task:
+        """Stops a task: at once while it waits, at its next step while it runs.
+
+        Returns the task as it is when the request was taken; one that has ended is unchanged.
+
+        Raises:
+            TaskNotFound, StorageFull
+        """
+        execution = self._executions.get(task_id)
+        if execution is None:
+            return await self._world.tasks.get(task_id)
+        return await execution.cancel()
+
+    def queue(self) -> Queue:
+        """Returns what waits and what runs, with expected starts where they can be told."""
+        waiting, running = self._waiting(), self._running()
+        status = self._world.replicas.status()
+        alive = sum(replica.state is not ReplicaState.DEAD for replica in status)
+        starts = self._world.estimates.starts(
+            waiting, running, replicas=alive, now=self._world.clock()
+        )
+        return Queue(
+            waiting=tuple(task.id for task in waiting),
+            running=tuple(task.id for task in running),
+            limit=self._world.limits.queue,
+            expected_starts=starts,
+            ended_count=self._ended,
+        )
+
+    @property
+    def is_closing(self) -> bool:
+        """Tells whether the server stops and admits nothing new."""
+        return self._is_closing
+
+    async def _recover(self) -> None:
+        """Takes up what an earlier server left: waiting tasks in order, interrupted ones again."""
+        for task in await self._world.tasks.unfinished():
+            execution = Execution(task, self._world)
+            if task.state is not TaskState.PENDING:
+                await execution.interrupt(ReplicaDied("The server stopped during the run"))
+            self.submit(execution.task)
+
+    async def _drain(self) -> None:
+        """Gives running tasks a moment, then stops them so that the next server runs them."""
+        self._is_closing = True
+        for execution in list(self._executions.values()):
+            if execution.task.state is TaskState.PENDING:
+                await execution.halt()
+        try:
+            async with asyncio.timeout(self._world.limits.drain_seconds):
+                while self._executions:
+                    await self._is_idle.wait()
+        except TimeoutError:
+            for execution in list(self._executions.values()):
+                await execution.halt()
+
+    def _forget(self, task_id: str) -> None:
+        execution = self._executions.pop(task_id)
+        self._ended += execution.task.state.is_terminal
+        if not self._executions:
+            self._is_idle.set()
+
+    def _seconds_to_room(self) -> float:
+        return self._world.estimates.seconds_to_room(self._running(), self._world.clock())
+
+    def _waiting(self) -> list[Task]:
+        tasks = (execution.task for execution in self._executions.values())
+        return [task for task in tasks if task.state is TaskState.PENDING]
+
+    def _running(self) -> list[Task]:
+        tasks = (execution.task for execution in self._executions.values())
+        return [task for task in tasks if task.state is not TaskState.PENDING]
