@@ -6,6 +6,7 @@
     │  ├─ MissingInputs          a required input is absent
     │  ├─ MissingParameters      a required parameter is absent or empty
     │  ├─ InvalidFields          a type, range, choice or form is wrong
+    │  ├─ OutputPathRejected     the result cannot have that name
     │  ├─ InputRejected          media that cannot be used
     │  │  └─ UploadTooLarge
     │  └─ InvalidPageToken
@@ -140,6 +141,11 @@ class InvalidFields(InvalidRequest):
     def __init__(self, violations: Sequence[Violation]) -> None:
         text = "; ".join(f"{each.field}: {each.message}" for each in violations)
         super().__init__(text, violations=violations)
+
+
+class OutputPathRejected(InvalidRequest):
+    def __init__(self, why: str) -> None:
+        super().__init__(why, violations=[Violation("output_path", why, "output_path")])
 
 
 class InputRejected(InvalidRequest):
