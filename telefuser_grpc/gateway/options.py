@@ -1,0 +1,52 @@
+"""What a deployment decides about its gateway."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+MEBIBYTE = 1024 * 1024
+
+
+class GatewayError(Exception):
+    """The gateway cannot do its work; the text says why and what mends it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayOptions:
+    """How the gateway listens, where it forwards and what it allows.
+
+    Attributes:
+        upstream: The gRPC server: an absolute path of a UNIX socket, or `host:port`.
+        host: The address to listen on: an IP address, or a name that has one.
+        port: The port to listen on; 0 lets `Gateway` choose a free one.
+        artifact_root: Where the artifacts lie, if gateway and server share that file system. With
+            None files are streamed by the server.
+        admin_socket: Envoy's admin interface; a relative path is one in Envoy's working folder.
+        max_json_body_bytes: The largest body of a REST request.
+        max_upload_bytes: The largest body of a streamed REST upload.
+        max_response_body_bytes: The largest body of a REST answer that is not streamed.
+        cors_origins: Web pages that may call: origins, or `*` for all.
+        otlp_endpoint: `host:port` of an OTLP collector (gRPC, plaintext).
+        service_name: The gateway's name in traces.
+        access_log: Whether every request is logged to stdout, as JSON.
+        rpc_timeout_seconds: How long a REST or gRPC call may take that does not stream.
+        stream_idle_timeout_seconds: How long a stream may be silent.
+        drain_timeout_seconds: How long a closing connection may linger.
+        max_connections: How many connections may be open.
+    """
+
+    upstream: str
+    host: str = "127.0.0.1"
+    port: int = 8000
+    artifact_root: Path | None = None
+    admin_socket: Path = Path("admin.sock")
+    max_json_body_bytes: int = 32 * MEBIBYTE
+    max_upload_bytes: int = 512 * MEBIBYTE
+    max_response_body_bytes: int = 64 * MEBIBYTE
+    cors_origins: tuple[str, ...] = ()
+    otlp_endpoint: str | None = None
+    service_name: str = "telefuser-gateway"
+    access_log: bool = True
+    rpc_timeout_seconds: float = 60.0
+    stream_idle_timeout_seconds: float = 3600.0
+    drain_timeout_seconds: float = 5.0
+    max_connections: int = 2000
