@@ -42,11 +42,21 @@ def render(options: GatewayOptions) -> Config:
     _admin(config, options)
     _clusters(config, options)
     listener = config["static_resources"]["listeners"][0]
-    listener["address"] = _socket_address(_ip(options.host), options.port)
+    listener["address"] = _socket_address(address_of(options.host), options.port)
     manager = listener["filter_chains"][0]["filters"][0]["typed_config"]
     _connection_manager(manager, options)
     _filters(manager, options)
     return config
+
+
+def address_of(host: str) -> str:
+    """Envoy listens on addresses, not on names."""
+    if _is_ip(host):
+        return host
+    try:
+        return str(socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)[0][4][0])
+    except OSError as error:
+        raise GatewayError(f"the host {host!r} has no address; listen on an IP address") from error
 
 
 class _Dumper(yaml.SafeDumper):
@@ -101,16 +111,6 @@ def _is_ip(host: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _ip(host: str) -> str:
-    """Envoy listens on addresses, not on names."""
-    if _is_ip(host):
-        return host
-    try:
-        return str(socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)[0][4][0])
-    except OSError as error:
-        raise GatewayError(f"the host {host!r} has no address; listen on an IP address") from error
 
 
 def _socket_address(host: str, port: int) -> Config:
