@@ -1,11 +1,11 @@
 """What the scheduler needs from the world. The docstrings are the contract of every adapter."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from telefuser_grpc.domain.artifact import Artifact, OutputFile
+from telefuser_grpc.domain.artifact import Artifact, OutputFile, Upload
 from telefuser_grpc.domain.contract import PipelineContract
 from telefuser_grpc.domain.job import Job, RunReport
 from telefuser_grpc.domain.replica import ReplicaStatus
@@ -94,7 +94,7 @@ class TaskStore(Protocol):
         """
         ...
 
-    def watch(self, task_id: str, after_sequence: int = 0) -> AsyncIterator[TaskEvent]:
+    def watch(self, task_id: str, after_sequence: int = 0) -> AsyncGenerator[TaskEvent, None]:
         """Yields the task's events after a sequence: stored ones, then live, until it has ended.
 
         No event is missed or repeated where the two meet. A watcher that does not keep up misses
@@ -113,7 +113,7 @@ class TaskStore(Protocol):
         """Returns how many tasks are in each state, all states among the keys; from memory."""
         ...
 
-    def changes(self) -> AsyncIterator[None]:
+    def changes(self) -> AsyncGenerator[None, None]:
         """Yields now and after every commit that changed a state; a slow reader skips some."""
         ...
 
@@ -226,6 +226,14 @@ class ArtifactStore(Protocol):
         """Removes the task's folder with everything in it."""
         ...
 
+    async def open_path(self, artifact: Artifact) -> str:
+        """Returns the absolute path of an artifact that is there.
+
+        Raises:
+            ArtifactNotFound, AccessDenied
+        """
+        ...
+
     def input_path(self, task_id: str, name: str) -> str:
         """Returns the absolute path of an input of a task."""
         ...
@@ -246,4 +254,29 @@ class MediaInputs(Protocol):
 
     async def drop(self, task_id: str) -> None:
         """Removes the inputs of a task that was refused after all."""
+        ...
+
+
+class UploadSink(Protocol):
+    """Takes one upload, piece by piece."""
+
+    async def write(self, chunk: bytes) -> None:
+        """Takes the next piece. Raises UploadTooLarge, StorageFull."""
+        ...
+
+    async def finish(self) -> Upload:
+        """Checks the whole and keeps it. Raises ChecksumMismatch, InputRejected, StorageFull."""
+        ...
+
+
+class Uploads(Protocol):
+    """Keeps the files that callers send to be inputs."""
+
+    def receive(
+        self, filename: str, size_bytes: int, sha256: str
+    ) -> AbstractAsyncContextManager[UploadSink]:
+        """Opens a sink; what was not finished when the block is left is removed.
+
+        A size of 0 and an empty checksum promise nothing.
+        """
         ...

@@ -93,6 +93,19 @@ class Scheduler:
             return await self._world.tasks.get(task_id)
         return await execution.cancel()
 
+    def holds(self, task_id: str) -> bool:
+        """Tells whether a task waits or runs here."""
+        return task_id in self._executions
+
+    async def delete(self, task_id: str) -> None:
+        """Removes a task that has ended, its events and its files.
+
+        Raises:
+            TaskNotFound, TaskNotEnded
+        """
+        await self._world.tasks.delete(task_id)
+        await self._world.artifacts.delete(task_id)
+
     def queue(self) -> Queue:
         """Returns what waits and what runs, with expected starts where they can be told."""
         waiting, running = self._waiting(), self._running()

@@ -1,0 +1,39 @@
+"""The names under which callers know artifacts."""
+
+import re
+
+from telefuser_grpc.errors import AccessDenied, ArtifactNotFound
+
+TASK_OUTPUT = re.compile(r"tasks/[A-Za-z0-9][A-Za-z0-9._-]{0,127}/outputs/(videos|images)/.+")
+OUTPUT_FOLDERS = ("outputs/videos/", "outputs/images/", "outputs/")
+
+
+def parse_artifact_name(name: str) -> str:
+    """Returns an artifact's path below the store's root, or a name below some task's outputs.
+
+    Takes `local:tasks/<id>/outputs/<videos|images>/<file>`, the same without `local:`, a path
+    below `outputs/`, and a bare name.
+
+    Raises:
+        AccessDenied: The name leads out of the outputs.
+        ArtifactNotFound: The name is empty.
+    """
+    path = name.removeprefix("local:")
+    if not path:
+        raise ArtifactNotFound(name)
+    if is_outside(path):
+        raise AccessDenied
+    if path.startswith("tasks/"):
+        if not TASK_OUTPUT.fullmatch(path):
+            raise AccessDenied
+        return path
+    for folder in OUTPUT_FOLDERS:
+        if path.startswith(folder):
+            return path.removeprefix(folder)
+    return path
+
+
+def is_outside(path: str) -> bool:
+    """Tells whether a path is absolute, climbs, or has characters that no name has."""
+    parts = path.split("/")
+    return path.startswith("/") or ".." in parts or "." in parts or bool(re.search(r"[\\\0]", path))

@@ -1,0 +1,191 @@
+"""The way in: turns a request into a stored task, or says why not."""
+
+import asyncio
+import hashlib
+import json
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+from weakref import WeakValueDictionary
+
+from telefuser_grpc.domain.contract import PipelineContract, is_empty
+from telefuser_grpc.domain.kinds import INPUT_FIELDS
+from telefuser_grpc.domain.output import new_task_id, output_name, task_id_violation
+from telefuser_grpc.domain.task import Task
+from telefuser_grpc.errors import (
+    InvalidFields,
+    PipelineNotReady,
+    TaskAlreadyExists,
+    TaskNotFound,
+    Violation,
+)
+from telefuser_grpc.scheduler.ports import MediaInputs, TaskStore
+from telefuser_grpc.scheduler.scheduler import Scheduler
+from telefuser_grpc.scheduler.spans import current_trace_parent
+
+MAX_TEXT_LENGTH = 32_000
+MAX_REQUEST_ID_LENGTH = 128
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskRequest:
+    """What a caller asks for.
+
+    Attributes:
+        fields: The task fields that the caller has given, media among them.
+        generic_defaults: What the caller's protocol fills in for fields that neither the caller
+            nor the contract has given.
+        kind: Empty to infer it from the media given.
+        task_id: Empty to let the service choose.
+        request_id: Makes the request safe to repeat. Empty turns that off.
+    """
+
+    fields: Mapping[str, Any]
+    generic_defaults: Mapping[str, Any] = field(default_factory=dict)
+    kind: str = ""
+    task_id: str = ""
+    request_id: str = ""
+    owner: str = ""
+
+    @property
+    def fingerprint(self) -> str:
+        """A digest that two requests share if and only if they ask for the same."""
+        asked = [self.kind, self.task_id, dict(self.fields)]
+        return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+
+
+class Admission:
+    """Checks requests against the contract and stores them as tasks."""
+
+    def __init__(
+        self,
+        *,
+        tasks: TaskStore,
+        inputs: MediaInputs,
+        scheduler: Scheduler,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._tasks = tasks
+        self._inputs = inputs
+        self._scheduler = scheduler
+        self._clock = clock
+        self._contract: PipelineContract | None = None
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    def open(self, contract: PipelineContract) -> None:
+        """Begins to admit tasks of a loaded pipeline."""
+        self._contract = contract
+
+    @property
+    def contract(self) -> PipelineContract:
+        """The loaded pipeline's contract. Raises PipelineNotReady."""
+        if self._contract is None:
+            raise PipelineNotReady
+        return self._contract
+
+    @property
+    def is_open(self) -> bool:
+        """Tells whether a pipeline is loaded."""
+        return self._contract is not None
+
+    async def admit(self, request: TaskRequest) -> Task:
+        """Returns the stored task; from then on it will be finished.
+
+        Raises:
+            InvalidRequest: The request cannot be a task of this pipeline.
+            TaskAlreadyExists, RequestIdReused, PipelineNotReady
+            QueueFull, NoCapacity, ShuttingDown, StorageFull: There is no room now.
+        """
+        self._check_ids(request)
+        async with self._turn(request):
+            if earlier := await self._earlier(request):
+                return earlier
+            task = self._draft(request)
+            with self._scheduler.reserve():
+                return await self._store(task)
+
+    def _turn(self, request: TaskRequest) -> asyncio.Lock:
+        """Returns the lock of requests that may be the same: those of one chosen or request id."""
+        key = request.task_id or f"{request.owner}/{request.request_id}"
+        if key == "/":
+            return asyncio.Lock()
+        return self._turns.setdefault(key, asyncio.Lock())
+
+    async def _earlier(self, request: TaskRequest) -> Task | None:
+        if request.request_id:
+            earlier = await self._tasks.find_request(
+                request.owner, request.request_id, request.fingerprint
+            )
+            if earlier:
+                return earlier
+        if request.task_id and await self._exists(request.task_id):
+            raise TaskAlreadyExists(request.task_id)
+        return None
+
+    async def _exists(self, task_id: str) -> bool:
+        try:
+            await self._tasks.get(task_id)
+        except TaskNotFound:
+            return False
+        return True
+
+    def _check_ids(self, request: TaskRequest) -> None:
+        violations = []
+        if request.task_id and (violation := task_id_violation(request.task_id)):
+            violations.append(violation)
+        if len(request.request_id) > MAX_REQUEST_ID_LENGTH:
+            why = f"is longer than {MAX_REQUEST_ID_LENGTH} characters; use a UUID"
+            violations.append(Violation("request_id", why, "string_too_long"))
+        if violations:
+            raise InvalidFields(violations)
+
+    def _draft(self, request: TaskRequest) -> Task:
+        """Makes the task that the contract allows."""
+        contract = self.contract
+        kind = request.kind or contract.infer_kind(request.fields)
+        task_contract = contract.task(kind)
+        completed = task_contract.complete(request.fields)
+        undeclared = request.generic_defaults.keys() - task_contract.parameters.keys()
+        generic = {name: request.generic_defaults[name] for name in undeclared}
+        fields = {**generic, **completed}
+        self._check_text(fields, contract=contract)
+        now = self._clock()
+        task_id = request.task_id or new_task_id(now, secrets.token_bytes(10))
+        return Task(
+            id=task_id,
+            kind=kind,
+            created_at=now,
+            media_type=task_contract.media_type,
+            fields=fields,
+            output_name=output_name(task_id, task_contract.media_type, fields),
+            owner=request.owner,
+            request_id=request.request_id,
+            fingerprint=request.fingerprint if request.request_id else "",
+            trace_parent=current_trace_parent(),
+        )
+
+    def _check_text(self, fields: Mapping[str, Any], *, contract: PipelineContract) -> None:
+        if not contract.declared and is_empty(fields.get("prompt")):
+            raise InvalidFields([Violation("prompt", "field required", "missing")])
+        too_long = [
+            Violation(name, f"is longer than {MAX_TEXT_LENGTH} characters", "string_too_long")
+            for name, value in fields.items()
+            if name not in INPUT_FIELDS and isinstance(value, str) and len(value) > MAX_TEXT_LENGTH
+        ]
+        if too_long:
+            raise InvalidFields(too_long)
+
+    async def _store(self, task: Task) -> Task:
+        """Stores the task with its media, and leaves no media behind where it is refused."""
+        inputs = await self._inputs.take(task.id, task.fields)
+        fields = {name: value for name, value in task.fields.items() if name not in inputs}
+        try:
+            stored = await self._tasks.create(replace(task, fields=fields, inputs=inputs))
+        except BaseException:
+            if inputs:
+                await self._inputs.drop(task.id)
+            raise
+        self._scheduler.submit(stored)
+        return stored

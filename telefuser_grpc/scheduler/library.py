@@ -1,0 +1,40 @@
+"""Finds artifacts by the names under which callers know them."""
+
+from telefuser_grpc.domain.artifact import Artifact
+from telefuser_grpc.domain.artifact_name import parse_artifact_name
+from telefuser_grpc.errors import ArtifactNotFound, TaskNotFound
+from telefuser_grpc.scheduler.ports import ArtifactStore, TaskStore
+
+
+class Library:
+    """Looks in the task store for who made a file, and in the artifact store for the file."""
+
+    def __init__(self, *, tasks: TaskStore, artifacts: ArtifactStore) -> None:
+        self._tasks = tasks
+        self._artifacts = artifacts
+
+    async def find(self, name: str) -> Artifact:
+        """Returns the artifact that a name stands for: its id, its path, or its file name.
+
+        A file name that several tasks have used stands for the newest.
+
+        Raises:
+            ArtifactNotFound, AccessDenied
+        """
+        path = parse_artifact_name(name)
+        if not path.startswith("tasks/"):
+            return await self._tasks.find_output(path)
+        for artifact in await self._made_by(path.split("/")[1]):
+            if artifact.path == path:
+                return artifact
+        raise ArtifactNotFound(name)
+
+    async def open_path(self, artifact: Artifact) -> str:
+        """Returns the absolute path of an artifact's file. Raises ArtifactNotFound."""
+        return await self._artifacts.open_path(artifact)
+
+    async def _made_by(self, task_id: str) -> tuple[Artifact, ...]:
+        try:
+            return (await self._tasks.get(task_id)).artifacts
+        except TaskNotFound:
+            return ()

@@ -1,0 +1,85 @@
+"""What the service as a whole is and does, for those who ask."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from telefuser_grpc.domain.contract import PipelineContract
+from telefuser_grpc.domain.queue import Queue
+from telefuser_grpc.domain.replica import ReplicaState, ReplicaStatus
+from telefuser_grpc.domain.task import TaskState
+from telefuser_grpc.errors import NoCapacity, PipelineNotReady, ShuttingDown, TeleFuserError
+from telefuser_grpc.scheduler.admission import Admission
+from telefuser_grpc.scheduler.ports import ReplicaPool, TaskStore
+from telefuser_grpc.scheduler.scheduler import Scheduler
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceFacts:
+    """How the service was started: what its metadata says beside the contract."""
+
+    pipeline_file: str
+    parallelism: int
+    task: str
+    replicas: int
+    security_level: str = "NONE"
+
+
+class Service:
+    """Reads the state of the service from those who own it."""
+
+    def __init__(
+        self,
+        *,
+        facts: ServiceFacts,
+        tasks: TaskStore,
+        scheduler: Scheduler,
+        admission: Admission,
+        replicas: ReplicaPool,
+    ) -> None:
+        self.facts = facts
+        self._tasks = tasks
+        self._scheduler = scheduler
+        self._admission = admission
+        self._replicas = replicas
+
+    @property
+    def contract(self) -> PipelineContract:
+        """The loaded pipeline's contract. Raises PipelineNotReady."""
+        return self._admission.contract
+
+    @property
+    def is_ready(self) -> bool:
+        """Tells whether tasks would be accepted and run."""
+        return self._obstacle() is None
+
+    @property
+    def why_not_ready(self) -> str:
+        """Says in one sentence why tasks would not run, or nothing."""
+        obstacle = self._obstacle()
+        return obstacle.message if obstacle else ""
+
+    def counts(self) -> Mapping[TaskState, int]:
+        """Returns how many stored tasks are in each state."""
+        return self._tasks.counts()
+
+    def queue(self) -> Queue:
+        """Returns what waits and what runs."""
+        return self._scheduler.queue()
+
+    def replicas(self) -> Sequence[ReplicaStatus]:
+        """Returns every replica, by number."""
+        return self._replicas.status()
+
+    def live_replicas(self) -> int:
+        """Returns how many replicas could run a task, now or when they are done."""
+        states = [replica.state for replica in self._replicas.status()]
+        return sum(state in (ReplicaState.IDLE, ReplicaState.BUSY) for state in states)
+
+    def _obstacle(self) -> TeleFuserError | None:
+        if self._scheduler.is_closing:
+            return ShuttingDown()
+        if self._replicas.is_lost:
+            return NoCapacity()
+        if not (self._admission.is_open and self.live_replicas()):
+            return PipelineNotReady()
+        return None

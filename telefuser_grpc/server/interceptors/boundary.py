@@ -1,0 +1,158 @@
+"""Where a call enters and leaves: binds the request id and translates errors, once.
+
+A native caller gets a `google.rpc.Status` with details. A call that came through the gateway's
+transcoder gets the HTTP status and the documented JSON body as trailing metadata, which the
+gateway puts in place.
+"""
+
+import json
+import math
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, NoReturn
+
+import grpc
+import structlog
+from google.protobuf.any_pb2 import Any as AnyMessage
+from google.protobuf.duration_pb2 import Duration
+from google.rpc import error_details_pb2, status_pb2
+from grpc_status import rpc_status
+
+from telefuser_grpc.errors import InternalFault, OffsetOutOfRange, TeleFuserError
+from telefuser_grpc.server.rest.bodies import error_body
+
+DOMAIN = "telefuser"
+OWN_SERVICES = ("/telefuser.", "/envoy.")
+MAX_VIOLATIONS = 20  # keeps the status below the metadata limit of gRPC clients
+MAX_MESSAGE_LENGTH = 2000
+
+logger = structlog.get_logger()
+
+Context = grpc.aio.ServicerContext[Any, Any]
+Handler = grpc.RpcMethodHandler[Any, Any]
+
+
+class Boundary(grpc.aio.ServerInterceptor):
+    """Wraps every method of our own services."""
+
+    def __init__(self) -> None:
+        self._wrapped: dict[str, Handler] = {}
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> Handler | None:
+        method = handler_call_details.method
+        if method not in self._wrapped:
+            handler = await continuation(handler_call_details)
+            if handler is None or not method.startswith(OWN_SERVICES):
+                return handler
+            self._wrapped[method] = _wrap(handler)
+        return self._wrapped[method]
+
+
+def _wrap(handler: Any) -> Handler:
+    codec = (handler.request_deserializer, handler.response_serializer)
+    if handler.response_streaming:
+        stream = _guarded_stream(handler.stream_stream or handler.unary_stream)
+        if handler.request_streaming:
+            return grpc.stream_stream_rpc_method_handler(stream, *codec)
+        return grpc.unary_stream_rpc_method_handler(stream, *codec)
+    unary = _guarded(handler.stream_unary or handler.unary_unary)
+    if handler.request_streaming:
+        return grpc.stream_unary_rpc_method_handler(unary, *codec)
+    return grpc.unary_unary_rpc_method_handler(unary, *codec)
+
+
+def _guarded(method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+    async def call(request: Any, context: Context) -> Any:
+        is_rest = _enter(context)
+        try:
+            return await method(request, context)
+        except TeleFuserError as error:
+            await refuse(context, error, is_rest=is_rest)
+        except Exception:
+            logger.exception("call failed", method=method.__name__)
+            await refuse(context, InternalFault(), is_rest=is_rest)
+
+    return call
+
+
+def _guarded_stream(method: Callable[..., AsyncIterator[Any]]) -> Callable[..., AsyncIterator[Any]]:
+    async def call(request: Any, context: Context) -> AsyncIterator[Any]:
+        is_rest = _enter(context)
+        try:
+            async for response in method(request, context):
+                yield response
+        except TeleFuserError as error:
+            await refuse(context, error, is_rest=is_rest)
+        except Exception:
+            logger.exception("stream failed", method=method.__name__)
+            await refuse(context, InternalFault(), is_rest=is_rest)
+
+    return call
+
+
+def _enter(context: Context) -> bool:
+    """Binds the request id to the log and tells whether the call was transcoded from REST."""
+    is_rest = False
+    structlog.contextvars.clear_contextvars()
+    for key, value in context.invocation_metadata() or ():
+        if key == "x-request-id":
+            structlog.contextvars.bind_contextvars(request_id=value)
+        elif key == "x-envoy-original-path":
+            is_rest = True
+    return is_rest
+
+
+async def refuse(context: Context, error: TeleFuserError, *, is_rest: bool) -> NoReturn:
+    """Ends the call with an error, in the form that its caller reads."""
+    if is_rest:
+        metadata = _rest_metadata(error)
+        await context.abort(grpc.StatusCode[error.code], error.reason, metadata)
+    await context.abort_with_status(rpc_status.to_status(status_of(error)))
+    raise AssertionError("abort returned")
+
+
+def _rest_metadata(error: TeleFuserError) -> tuple[tuple[str, str], ...]:
+    metadata = [
+        ("x-http-status", str(error.http_status)),
+        ("x-error-json", json.dumps(error_body(error))),
+    ]
+    if isinstance(error, OffsetOutOfRange):
+        metadata.append(("content-range", f"bytes */{error.size_bytes}"))
+    if error.retry_after_seconds is not None:
+        metadata.append(("retry-after", str(math.ceil(error.retry_after_seconds))))
+    return tuple(metadata)
+
+
+def status_of(error: TeleFuserError) -> status_pb2.Status:
+    """Returns the error as `google.rpc.Status` with its details."""
+    details = [
+        error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=error.metadata)
+    ]
+    if error.violations:
+        details.append(
+            error_details_pb2.BadRequest(
+                field_violations=[
+                    error_details_pb2.BadRequest.FieldViolation(
+                        field=each.field, description=each.message, reason=each.type.upper()
+                    )
+                    for each in error.violations[:MAX_VIOLATIONS]
+                ]
+            )
+        )
+    if error.retry_after_seconds is not None:
+        delay = Duration(seconds=math.ceil(error.retry_after_seconds))
+        details.append(error_details_pb2.RetryInfo(retry_delay=delay))
+    return status_pb2.Status(
+        code=grpc.StatusCode[error.code].value[0],
+        message=error.message[:MAX_MESSAGE_LENGTH],
+        details=[_packed(each) for each in details],
+    )
+
+
+def _packed(message: Any) -> AnyMessage:
+    packed = AnyMessage()
+    packed.Pack(message)
+    return packed

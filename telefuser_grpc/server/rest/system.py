@@ -1,0 +1,182 @@
+"""The documented REST face of the service itself."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import grpc
+from google.api.httpbody_pb2 import HttpBody
+
+from telefuser_grpc._gen.telefuser.rest.v1 import rest_system_service_pb2 as pb
+from telefuser_grpc._gen.telefuser.rest.v1.rest_system_service_pb2_grpc import (
+    RestSystemServiceServicer,
+)
+from telefuser_grpc.domain.contract import PipelineContract, TaskContract
+from telefuser_grpc.domain.parameter import Parameter
+from telefuser_grpc.domain.replica import ReplicaState, ReplicaStatus
+from telefuser_grpc.domain.task import TaskState
+from telefuser_grpc.scheduler.service import Service
+from telefuser_grpc.server.rest.bodies import json_response
+
+Context = grpc.aio.ServicerContext[Any, Any]
+METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+DOCUMENTED_VERSION = "1.0.0"  # of the REST interface, not of this package
+
+
+class RestSystemServicer(RestSystemServiceServicer):
+    """Answers `telefuser.rest.v1.RestSystemService`."""
+
+    def __init__(self, service: Service, *, metrics: Callable[[], bytes]) -> None:
+        self._service = service
+        self._metrics = metrics
+
+    async def GetHealth(
+        self, request: pb.GetHealthRequest, context: Context
+    ) -> pb.GetHealthResponse:
+        return pb.GetHealthResponse(body=json_response(self._health("healthy")))
+
+    async def GetReadiness(
+        self, request: pb.GetReadinessRequest, context: Context
+    ) -> pb.GetReadinessResponse:
+        is_ready = self._service.is_ready
+        if not is_ready:
+            await context.send_initial_metadata((("x-http-status", "503"), ("retry-after", "5")))
+        body = self._health("ready" if is_ready else "not_ready")
+        return pb.GetReadinessResponse(body=json_response(body))
+
+    async def GetStatus(
+        self, request: pb.GetStatusRequest, context: Context
+    ) -> pb.GetStatusResponse:
+        return pb.GetStatusResponse(body=json_response(status_body(self._service)))
+
+    async def GetMetadata(
+        self, request: pb.GetMetadataRequest, context: Context
+    ) -> pb.GetMetadataResponse:
+        return pb.GetMetadataResponse(body=json_response(metadata_body(self._service)))
+
+    async def GetMetrics(
+        self, request: pb.GetMetricsRequest, context: Context
+    ) -> pb.GetMetricsResponse:
+        body = HttpBody(content_type=METRICS_TYPE, data=self._metrics())
+        return pb.GetMetricsResponse(body=body)
+
+    def _health(self, status: str) -> dict[str, Any]:
+        is_ready = self._service.is_ready
+        return {
+            "status": status,
+            "timestamp": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "version": DOCUMENTED_VERSION,
+            "pipeline_ready": is_ready,
+            "ready": is_ready,
+        }
+
+
+def status_body(service: Service) -> dict[str, Any]:
+    """Writes `GET /v1/service/status`."""
+    queue, counts, live = service.queue(), service.counts(), service.live_replicas()
+    return {
+        "service_status": "busy" if queue.running else "idle",
+        "current_task": queue.running[0] if queue.running else None,
+        "current_tasks": queue.running,
+        "processing_count": len(queue.running),
+        "max_concurrent_processing": live,
+        "active_tasks": queue.running,
+        "pending_tasks": len(queue.waiting),
+        "queue_size": queue.limit,
+        "total_tasks": sum(counts.values()),
+        "completed_tasks": counts[TaskState.COMPLETED],
+        "failed_tasks": counts[TaskState.FAILED],
+        "cancelled_tasks": counts[TaskState.CANCELLED],
+        "effective_max_concurrent_tasks": live,
+        "configured_max_concurrent_tasks": service.facts.replicas,
+        "execution_mode": _execution_mode(service),
+        "pool": [_replica(status) for status in service.replicas()],
+    }
+
+
+def metadata_body(service: Service) -> dict[str, Any]:
+    """Writes `GET /v1/service/metadata`; parameters keep their order. Raises PipelineNotReady."""
+    contract, facts = service.contract, service.facts
+    body = {
+        "pipeline_file": facts.pipeline_file,
+        "parallelism": facts.parallelism,
+        "task": facts.task or next(iter(contract.tasks)),
+        "security_level": facts.security_level,
+        "runner": "PipelineRunner",
+        **_contract(contract),
+        "execution_mode": _execution_mode(service),
+        "effective_max_concurrent_tasks": service.live_replicas(),
+        "service_effective_max_concurrent_tasks": facts.replicas,
+        "service_configured_max_concurrent_tasks": facts.replicas,
+        "max_queue_size": service.queue().limit,
+    }
+    if facts.replicas > 1:
+        body["pool"] = {
+            "num_replicas": facts.replicas,
+            "live_replicas": service.live_replicas(),
+            "replica_device_ids": [replica.devices for replica in service.replicas()],
+            "per_instance_execution_mode": contract.execution_mode,
+        }
+    return body
+
+
+def _execution_mode(service: Service) -> str:
+    return "concurrent_pipeline_pool" if service.facts.replicas > 1 else "serial_single_pipeline"
+
+
+def _replica(status: ReplicaStatus) -> dict[str, Any]:
+    """The documented three keys with the documented words, then ours."""
+    documented = "dead" if status.state is ReplicaState.STARTING else str(status.state)
+    return {
+        "id": status.id,
+        "device_ids": status.devices,
+        "status": documented,
+        "state": str(status.state),
+        "task_id": status.task_id or None,
+        "restarts": status.restarts,
+        "pid": status.pid or None,
+        "last_error": status.last_error or None,
+    }
+
+
+def _contract(contract: PipelineContract) -> dict[str, Any]:
+    return {
+        "declared_pipeline_contract": contract.declared,
+        "contract_version": contract.contract_version,
+        "pipeline_name": contract.pipeline_name,
+        "supported_tasks": list(contract.tasks),
+        "supported_media_types": contract.media_types,
+        "entrypoints": dict(contract.entrypoints),
+        "task_contracts": {kind: _task(each) for kind, each in contract.tasks.items()},
+    }
+
+
+def _task(task: TaskContract) -> dict[str, Any]:
+    return {
+        "media_type": task.media_type,
+        "required_inputs": task.required_inputs,
+        "optional_inputs": task.optional_inputs,
+        "parameters": {
+            name: _parameter(each) for name, each in task.parameters.items() if each.exposed
+        },
+    }
+
+
+def _parameter(parameter: Parameter) -> dict[str, Any]:
+    bounds = {
+        "minimum": parameter.minimum,
+        "maximum": parameter.maximum,
+        "min_length": parameter.min_length,
+        "max_length": parameter.max_length,
+        "pattern": parameter.pattern or None,
+        "unit": parameter.unit or None,
+    }
+    return {
+        "type": parameter.type,
+        "required": parameter.required,
+        "default": parameter.default,
+        "description": parameter.description,
+        "enum": parameter.enum,
+        "exposed": parameter.exposed,
+        **{name: bound for name, bound in bounds.items() if bound is not None},
+    }

@@ -1,0 +1,146 @@
+"""The gRPC server: every service behind one port or socket."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+from grpc_channelz.v1 import channelz
+from grpc_health.v1 import health, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from telefuser_grpc._gen.envoy.service.auth.v3 import external_auth_pb2_grpc
+from telefuser_grpc._gen.telefuser.rest.v1 import (
+    rest_file_service_pb2,
+    rest_file_service_pb2_grpc,
+    rest_system_service_pb2,
+    rest_system_service_pb2_grpc,
+    rest_task_service_pb2,
+    rest_task_service_pb2_grpc,
+)
+from telefuser_grpc._gen.telefuser.v1 import (
+    artifact_service_pb2,
+    artifact_service_pb2_grpc,
+    system_service_pb2,
+    system_service_pb2_grpc,
+    task_service_pb2,
+    task_service_pb2_grpc,
+)
+from telefuser_grpc.errors import TeleFuserError
+from telefuser_grpc.scheduler.admission import Admission
+from telefuser_grpc.scheduler.library import Library
+from telefuser_grpc.scheduler.ports import TaskStore, Uploads
+from telefuser_grpc.scheduler.scheduler import Scheduler
+from telefuser_grpc.scheduler.service import Service
+from telefuser_grpc.server.artifacts import ArtifactServicer
+from telefuser_grpc.server.interceptors.boundary import Boundary
+from telefuser_grpc.server.rest.files import FileGuard, RestFileServicer
+from telefuser_grpc.server.rest.system import RestSystemServicer
+from telefuser_grpc.server.rest.tasks import RestTaskServicer
+from telefuser_grpc.server.system import SystemServicer
+from telefuser_grpc.server.tasks import TaskServicer
+
+MODULES = (
+    task_service_pb2,
+    artifact_service_pb2,
+    system_service_pb2,
+    rest_task_service_pb2,
+    rest_file_service_pb2,
+    rest_system_service_pb2,
+)
+MAX_MESSAGE_BYTES = 160 * 2**20  # a JSON body with an input of the default limit as base64
+OPTIONS = (
+    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.so_reuseport", 0),  # a second server on the port must fail, not share it
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UseCases:
+    """What the servicers call."""
+
+    tasks: TaskStore
+    admission: Admission
+    scheduler: Scheduler
+    library: Library
+    uploads: Uploads
+    service: Service
+    metrics: Callable[[], bytes]
+
+
+class AddressInUse(TeleFuserError):
+    """The server cannot listen where it was told to."""
+
+    def __init__(self, address: str) -> None:
+        super().__init__(f"cannot listen on {address}: it is in use; choose another --port")
+
+
+class Server:
+    """Listens on one address from `start` to `stop`."""
+
+    def __init__(
+        self,
+        address: str,
+        use_cases: UseCases,
+        *,
+        interceptors: Sequence[grpc.aio.ServerInterceptor] = (),
+    ) -> None:
+        self._address = address
+        self._server = grpc.aio.server(interceptors=[*interceptors, Boundary()], options=OPTIONS)
+        self._health = health.aio.HealthServicer()
+        self._add_own_services(use_cases)
+        self._add_standard_services()
+
+    async def start(self) -> int:
+        """Begins to listen and returns the port, 0 for a socket. Raises AddressInUse."""
+        try:
+            port = self._server.add_insecure_port(self._address)
+        except RuntimeError:
+            raise AddressInUse(self._address) from None
+        await self._server.start()
+        return 0 if self._address.startswith("unix:") else port
+
+    async def stop(self, grace_seconds: float) -> None:
+        """Refuses new calls, lets the current ones end within the grace, then cuts them."""
+        await self._health.enter_graceful_shutdown()
+        await self._server.stop(grace_seconds)
+
+    def _add_own_services(self, use: UseCases) -> None:
+        server = self._server
+        task_service_pb2_grpc.add_TaskServiceServicer_to_server(
+            TaskServicer(tasks=use.tasks, admission=use.admission, scheduler=use.scheduler), server
+        )
+        artifact_service_pb2_grpc.add_ArtifactServiceServicer_to_server(
+            ArtifactServicer(library=use.library, uploads=use.uploads), server
+        )
+        system_service_pb2_grpc.add_SystemServiceServicer_to_server(
+            SystemServicer(use.service), server
+        )
+        rest_task_service_pb2_grpc.add_RestTaskServiceServicer_to_server(
+            RestTaskServicer(tasks=use.tasks, admission=use.admission, scheduler=use.scheduler),
+            server,
+        )
+        rest_file_service_pb2_grpc.add_RestFileServiceServicer_to_server(
+            RestFileServicer(use.library), server
+        )
+        rest_system_service_pb2_grpc.add_RestSystemServiceServicer_to_server(
+            RestSystemServicer(use.service, metrics=use.metrics), server
+        )
+        external_auth_pb2_grpc.add_AuthorizationServicer_to_server(FileGuard(use.library), server)
+
+    def _add_standard_services(self) -> None:
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        channelz.add_channelz_servicer(self._server)
+        own = [name for module in MODULES for name in service_names(module)]
+        reflection.enable_server_reflection(
+            [*own, health.SERVICE_NAME, reflection.SERVICE_NAME], self._server
+        )
+
+
+def service_names(module: Any) -> list[str]:
+    """Returns the full names of the services that a generated module describes."""
+    return [each.full_name for each in module.DESCRIPTOR.services_by_name.values()]

@@ -1,0 +1,62 @@
+"""The native system service."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import grpc
+
+from telefuser_grpc import __version__
+from telefuser_grpc._gen.telefuser.v1 import system_service_pb2 as pb
+from telefuser_grpc._gen.telefuser.v1.system_service_pb2_grpc import SystemServiceServicer
+from telefuser_grpc.domain.task import TaskState
+from telefuser_grpc.scheduler.service import Service
+from telefuser_grpc.server import convert
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class SystemServicer(SystemServiceServicer):
+    """Answers `telefuser.v1.SystemService`."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    async def GetHealth(
+        self, request: pb.GetHealthRequest, context: Context
+    ) -> pb.GetHealthResponse:
+        return pb.GetHealthResponse(
+            version=__version__,
+            ready=self._service.is_ready,
+            server_time=convert.timestamp(datetime.now(UTC)),
+        )
+
+    async def GetReadiness(
+        self, request: pb.GetReadinessRequest, context: Context
+    ) -> pb.GetReadinessResponse:
+        return pb.GetReadinessResponse(
+            ready=self._service.is_ready, message=self._service.why_not_ready
+        )
+
+    async def GetStatus(
+        self, request: pb.GetStatusRequest, context: Context
+    ) -> pb.GetStatusResponse:
+        counts, queue = self._service.counts(), self._service.queue()
+        return pb.GetStatusResponse(
+            pending_count=len(queue.waiting),
+            processing_count=len(queue.running),
+            queue_limit=queue.limit,
+            completed_count=counts[TaskState.COMPLETED],
+            failed_count=counts[TaskState.FAILED],
+            cancelled_count=counts[TaskState.CANCELLED],
+            replicas=convert.replicas(self._service.replicas()),
+        )
+
+    async def GetMetadata(
+        self, request: pb.GetMetadataRequest, context: Context
+    ) -> pb.GetMetadataResponse:
+        return pb.GetMetadataResponse(
+            contract=convert.contract(self._service.contract),
+            replica_count=len(self._service.replicas()),
+            parallelism=self._service.facts.parallelism,
+            queue_limit=self._service.queue().limit,
+        )
