@@ -1,0 +1,194 @@
+"""The rules of the task store, applied to a batch of writes before any of it is on disk."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from telefuser_grpc.domain.task import (
+    Preview,
+    Progress,
+    StateChange,
+    Task,
+    TaskEvent,
+    TaskState,
+)
+from telefuser_grpc.errors import RequestIdReused, TaskAlreadyExists, TaskNotEnded, TaskNotFound
+from telefuser_grpc.scheduler.ports import StaleAttempt
+from telefuser_grpc.storage.rows import Row, Stored, event_row, output_rows, task_row
+
+RUNNING_STATES = frozenset({TaskState.PROCESSING, TaskState.CANCELLING})
+
+
+@dataclass(frozen=True, slots=True)
+class Create:
+    """Stores a new task."""
+
+    task: Task
+    time: datetime
+
+    @property
+    def task_id(self) -> str:
+        return self.task.id
+
+
+@dataclass(frozen=True, slots=True)
+class Save:
+    """Stores a task's new state."""
+
+    task: Task
+    time: datetime
+
+    @property
+    def task_id(self) -> str:
+        return self.task.id
+
+
+@dataclass(frozen=True, slots=True)
+class Append:
+    """Adds an event of a running attempt."""
+
+    task_id: str
+    attempt: int
+    change: Progress | Preview
+    time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """Removes an ended task."""
+
+    task_id: str
+
+
+Write = Create | Save | Append | Delete
+
+
+@dataclass(slots=True)
+class Found:
+    """What the database holds of the tasks that a batch names and that are not active."""
+
+    tasks: dict[str, Stored] = field(default_factory=dict)
+    requests: dict[tuple[str, str], str] = field(default_factory=dict)
+
+
+class Batch:
+    """Applies writes in order and collects the rows and events that they make.
+
+    A write either applies whole or raises and leaves no trace.
+    """
+
+    def __init__(self, active: Mapping[str, Stored], found: Found, *, last_ordinal: int) -> None:
+        self.last_ordinal = last_ordinal
+        self.staged: dict[str, Stored | None] = {}  # None once deleted
+        self.events: list[TaskEvent] = []
+        self.task_rows: dict[int, Row] = {}
+        self.event_rows: list[Row] = []
+        self.output_rows: list[Row] = []
+        self.deleted: dict[int, Task] = {}
+        self._active = active
+        self._found = found
+
+    def apply(self, write: Write) -> Task:
+        """Applies one write and returns the task after it."""
+        match write:
+            case Create():
+                return self._create(write)
+            case Save():
+                return self._save(write)
+            case Append():
+                return self._append(write)
+            case Delete():
+                return self._delete(write)
+
+    def _create(self, write: Create) -> Task:
+        task = write.task
+        if earlier := self._earlier(task):
+            return earlier
+        if self._find(task.id):
+            raise TaskAlreadyExists(task.id)
+        created = self._change(self.last_ordinal + 1, task, _state_change(task), write.time)
+        self.last_ordinal += 1
+        self._found.requests[task.owner, task.request_id] = task.id
+        return created
+
+    def _earlier(self, task: Task) -> Task | None:
+        task_id = self._found.requests.get((task.owner, task.request_id))
+        if not task.request_id or task_id is None:
+            return None
+        return matching(self._find(task_id), task.request_id, task.fingerprint)
+
+    def _save(self, write: Save) -> Task:
+        task = write.task
+        ordinal, stored = self._get(task.id)
+        attempt = stored.attempt + (task.state is TaskState.PROCESSING)
+        if task.attempt != attempt or not stored.state.may_become(task.state):
+            raise StaleAttempt(
+                f"{task.id}: {task.state} of attempt {task.attempt} came to "
+                f"{stored.state} of attempt {stored.attempt}"
+            )
+        runs_on = task.attempt == stored.attempt and task.state is not TaskState.PENDING
+        progress = stored.progress if runs_on else None
+        task = replace(task, sequence=stored.sequence, progress=progress)
+        return self._change(ordinal, task, _state_change(task), write.time)
+
+    def _append(self, write: Append) -> Task:
+        ordinal, stored = self._get(write.task_id)
+        if write.attempt != stored.attempt or stored.state not in RUNNING_STATES:
+            raise StaleAttempt(f"{stored.id}: an event of attempt {write.attempt} came too late")
+        return self._change(ordinal, stored, write.change, write.time)
+
+    def _delete(self, write: Delete) -> Task:
+        ordinal, task = self._get(write.task_id)
+        if not task.state.is_terminal:
+            raise TaskNotEnded(task.id, task.state)
+        self.staged[task.id] = None
+        self.deleted[ordinal] = task
+        self.task_rows.pop(ordinal, None)
+        self.event_rows = [row for row in self.event_rows if row[0] != ordinal]
+        self.output_rows = [row for row in self.output_rows if row[1] != ordinal]
+        return task
+
+    def _change(
+        self, ordinal: int, task: Task, change: StateChange | Progress | Preview, time: datetime
+    ) -> Task:
+        sequence = task.sequence + 1
+        event = TaskEvent(
+            task_id=task.id, sequence=sequence, time=time, attempt=task.attempt, change=change
+        )
+        row = event_row(ordinal, event)
+        if isinstance(change, Progress):
+            task = replace(task, sequence=sequence, progress=change)
+        else:
+            task = replace(task, sequence=sequence)
+        stored = Stored(ordinal, task)
+        if isinstance(change, StateChange):
+            self.task_rows[ordinal] = task_row(stored)
+            self.output_rows += output_rows(stored)
+        self.event_rows.append(row)
+        self.events.append(event)
+        self.staged[task.id] = stored
+        return task
+
+    def _get(self, task_id: str) -> Stored:
+        stored = self._find(task_id)
+        if stored is None:
+            raise TaskNotFound(task_id)
+        return stored
+
+    def _find(self, task_id: str) -> Stored | None:
+        if task_id in self.staged:
+            return self.staged[task_id]
+        return self._active.get(task_id) or self._found.tasks.get(task_id)
+
+
+def matching(stored: Stored | None, request_id: str, fingerprint: str) -> Task | None:
+    """Returns the task of an earlier request, if the request was the same."""
+    if stored is None:
+        return None
+    if stored.task.fingerprint != fingerprint:
+        raise RequestIdReused(request_id)
+    return stored.task
+
+
+def _state_change(task: Task) -> StateChange:
+    return StateChange(state=task.state, error=task.error, artifacts=task.artifacts)

@@ -1,0 +1,123 @@
+"""The database file: its tables, its version, and the one server that may hold it."""
+
+import fcntl
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+VERSION = 1
+APPLICATION_ID = 0x7E1EF05E  # tells the file from other programs' databases
+BUSY_TIMEOUT_SECONDS = 10.0
+
+# The ordinal orders tasks by their creation and is never given twice. Each index ends with it, so a
+# page of a listing is one range of an index whatever is stored.
+TABLES = f"""
+BEGIN IMMEDIATE;
+CREATE TABLE tasks (
+    ordinal INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    kind TEXT NOT NULL,
+    owner TEXT NOT NULL,
+    request_id TEXT NOT NULL,
+    state TEXT NOT NULL,
+    body BLOB NOT NULL
+);
+CREATE INDEX tasks_by_state ON tasks (state, ordinal);
+CREATE INDEX tasks_by_kind ON tasks (kind, state, ordinal);
+CREATE INDEX tasks_by_owner ON tasks (owner, state, ordinal);
+CREATE INDEX tasks_by_owner_and_kind ON tasks (owner, kind, state, ordinal);
+CREATE UNIQUE INDEX tasks_by_request ON tasks (owner, request_id) WHERE request_id != '';
+CREATE TABLE events (
+    ordinal INTEGER NOT NULL,
+    sequence INTEGER NOT NULL,
+    time TEXT NOT NULL,
+    attempt INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    body BLOB NOT NULL,
+    PRIMARY KEY (ordinal, sequence)
+) WITHOUT ROWID;
+CREATE TABLE outputs (
+    name TEXT NOT NULL,
+    ordinal INTEGER NOT NULL,
+    position INTEGER NOT NULL,
+    PRIMARY KEY (name, ordinal, position)
+) WITHOUT ROWID;
+CREATE INDEX outputs_by_task ON outputs (ordinal);
+PRAGMA application_id = {APPLICATION_ID};
+PRAGMA user_version = {VERSION};
+COMMIT;
+"""
+
+
+class UnusableDatabase(Exception):
+    """The file cannot be opened as this service's database; the message says why."""
+
+
+@contextmanager
+def held(path: Path) -> Iterator[None]:
+    """Makes sure that no other server uses the database, until the end of the block.
+
+    The lock dies with its process, however that ends.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = os.open(
+        path.with_name(f"{path.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
+    )
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError as error:
+        raise UnusableDatabase(f"{path.name} is in use by another server") from error
+    finally:
+        os.close(lock)
+
+
+def open_for_writing(path: Path) -> sqlite3.Connection:
+    """Opens the database for its one writer, and makes the tables in a new one.
+
+    Raises:
+        UnusableDatabase: The file is damaged, another program's, or of a newer version.
+    """
+    database = connect(path)
+    try:
+        database.execute("PRAGMA journal_mode = WAL")
+        database.execute("PRAGMA synchronous = FULL")
+        database.execute("PRAGMA journal_size_limit = 67108864")
+        _ensure_tables(database, path.name)
+    except sqlite3.DatabaseError as error:
+        database.close()
+        raise UnusableDatabase(f"{path.name} is not a usable database: {error}") from error
+    except UnusableDatabase:
+        database.close()
+        raise
+    return database
+
+
+def open_for_reading(path: Path) -> sqlite3.Connection:
+    """Opens a database that the writer has already opened."""
+    database = connect(path)
+    database.execute("PRAGMA query_only = ON")
+    return database
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """Opens a connection that leaves transactions to its user."""
+    return sqlite3.connect(
+        path, timeout=BUSY_TIMEOUT_SECONDS, isolation_level=None, cached_statements=256
+    )
+
+
+def _ensure_tables(database: sqlite3.Connection, name: str) -> None:
+    (version,) = database.execute("PRAGMA user_version").fetchone()
+    (application,) = database.execute("PRAGMA application_id").fetchone()
+    if application not in (0, APPLICATION_ID):
+        raise UnusableDatabase(f"{name} belongs to another program")
+    if version > VERSION:
+        raise UnusableDatabase(
+            f"{name} was written by a newer server: its schema is {version}, "
+            f"this server knows up to {VERSION}; start the newer server or use another folder"
+        )
+    if version == 0:
+        database.executescript(TABLES)
