@@ -4,16 +4,18 @@ import asyncio
 import inspect
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, aclosing, contextmanager
-from typing import Any
+from typing import Any, TypeAlias
 
 import grpc
 from grpc import aio
 
-Context = aio.ServicerContext[Any, Any]
-Handler = grpc.RpcMethodHandler[Any, Any]
+Context: TypeAlias = "aio.ServicerContext[Any, Any]"
+Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"  # subscripted for the type checker only
 Around = Callable[[Context], AbstractContextManager[None]]
 
-_CODES: dict[int, grpc.StatusCode] = {code.value[0]: code for code in grpc.StatusCode}
+_CODES: dict[object, grpc.StatusCode] = {
+    key: code for code in grpc.StatusCode for key in (code, code.value[0])
+}
 
 
 def wrapped(handler: Handler, around: Around) -> Handler:
@@ -84,7 +86,8 @@ def _written(behaviour: Any, around: Around) -> Any:
 def _code_of(context: Context, error: BaseException | None) -> grpc.StatusCode:
     if isinstance(error, asyncio.CancelledError):
         return _code_of_cancelled(context)
-    code = _CODES[int(context.code() or 0)]  # type: ignore[call-overload] # in truth an int
+    set_code: object = context.code() or 0  # a StatusCode, a number, or None if nobody set one
+    code = _CODES.get(set_code, grpc.StatusCode.UNKNOWN)
     if error is not None and code is grpc.StatusCode.OK:
         return grpc.StatusCode.UNKNOWN
     return code
