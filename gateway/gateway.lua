@@ -56,7 +56,7 @@ function envoy_on_response(handle)
     local text = buffer:getBytes(0, buffer:length())
     local message = text:match('^{"code":%d+,"message":(".-"),"details":%[')
     if message then -- an error that nobody gave a body
-      if message:find("Exception deserializing request", 1, true) then
+      if message:find("DecodeError", 1, true) then
         handle:headers():replace(":status", "400") -- bytes in the path or query that are no text
         message = '"The path or the query is not UTF-8"'
       elseif code == 500 then

@@ -23,7 +23,8 @@ _READY_TIMEOUT_SECONDS = 15.0
 _STOP_TIMEOUT_SECONDS = 5.0
 _RETRY_SECONDS = 0.01
 _LOG_FORMAT = "%l %v"
-_QUIET = "misc:error"  # would say at each start which parts of the configuration are young
+# Else each start tells which parts of the configuration are young, and each stop of its signal.
+_QUIET = "misc:error,main:error"
 
 
 def validate(folder: Path) -> None:

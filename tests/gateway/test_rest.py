@@ -1,0 +1,270 @@
+"""What REST callers send and get through a real Envoy."""
+
+import asyncio
+import re
+
+import httpx
+import pytest
+
+from telefuser_grpc.gateway.process import Gateway
+from tests.gateway.conftest import LIMIT
+from tests.gateway.upstream import Upstream
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+JSON = "application/json"
+
+
+async def test_body_arrives_and_returns_byte_for_byte(http: httpx.AsyncClient) -> None:
+    body = b'{"seed": 9007199254740993, "guidance_scale": 4.0, "extra": {"a": null}}'
+
+    answer = await http.post("/v1/tasks/create", content=body, headers={"content-type": JSON})
+
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == JSON
+    assert answer.text == (
+        '{"echo":{"seed":9007199254740993,"guidance_scale":4.0,"extra":{"a":null}},"error":null,'
+        f'"bytes":{len(body)},"content_type":"application/json",'
+        '"original_path":"/v1/tasks/create"}'
+    )
+
+
+async def test_literal_path_wins_over_a_variable(http: httpx.AsyncClient) -> None:
+    assert (await http.get("/v1/tasks/queue/status")).json() == {"pending_count": 0}
+    assert (await http.get("/v1/tasks/queues/status")).json()["task_id"] == "queues"
+
+
+async def test_server_chooses_the_status_of_a_success(http: httpx.AsyncClient) -> None:
+    answer = await http.post("/v1/tasks/create", json="accepted")
+
+    assert answer.status_code == 202
+
+
+async def test_no_internals_reach_a_rest_caller(http: httpx.AsyncClient) -> None:
+    for path in ("/v1/service/health", "/v1/tasks/missing/status", "/v1/tasks/bare/status"):
+        answer = await http.get(path)
+
+        assert set(answer.headers) == {
+            "content-length",
+            "content-type",
+            "date",
+            "server",
+            "x-request-id",
+        }
+        assert answer.headers["server"] == "telefuser"
+
+
+async def test_plain_text_keeps_its_type(http: httpx.AsyncClient) -> None:
+    answer = await http.get("/v1/service/metrics")
+
+    assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+    assert answer.text == "telefuser_up 1\n"
+
+
+async def test_answer_larger_than_the_buffers_arrives(http: httpx.AsyncClient) -> None:
+    answer = await http.get("/v1/tasks/large/status")
+
+    assert len(answer.json()["data"]) == 3_000_000
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "body"),
+    [
+        ("GET", "/v1/tasks/missing/status", 404, '{"detail": "Task not found: 100% \\"quoted\\" \\u00fc"}'),
+        ("GET", "/v1/tasks/taken/status", 409, '{"detail": "Task ID taken already exists"}'),
+        ("GET", "/v1/tasks/full/status", 503, '{"detail": "Task queue is full (max 2 tasks)"}'),
+        ("GET", "/v1/tasks/bare/status", 404, '{"detail":"not \\"here\\""}'),
+        ("GET", "/v1/tasks/broken/status", 500, '{"detail":"Internal Server Error"}'),
+        ("GET", "/v1/tasks/slow/status", 504, '{"detail":"The server did not answer in time"}\n'),
+        ("GET", "/v1/tasks/%ff/status", 400, '{"detail":"The path or the query is not UTF-8"}'),
+        ("GET", "/v1/nothing", 404, '{"detail":"Not Found"}\n'),
+        ("GET", "/", 404, '{"detail":"Not Found"}\n'),
+        ("POST", "/telefuser.v1.TaskService/GetTask", 404, '{"detail":"Not Found"}\n'),
+        ("POST", "/envoy.service.auth.v3.Authorization/Check", 404, '{"detail":"Not Found"}\n'),
+        ("GET", "/v1/tasks/a%2Fb/status", 404, '{"detail":"Not Found"}\n'),
+        ("GET", "/v1/tasks/create", 405, '{"detail":"Method Not Allowed"}\n'),
+        (
+            "GET",
+            "/v1/tasks/t/events?after_sequence=soon",
+            422,
+            '{"detail":[{"loc":["query"],"msg":"after_sequence: invalid value \\"soon\\" for type'
+            ' TYPE_UINT64","type":"value_error"}]}\n',
+        ),
+    ],
+)
+async def test_error_is_the_documented_json(
+    http: httpx.AsyncClient, method: str, path: str, status: int, body: str
+) -> None:
+    answer = await http.request(method, path)
+
+    assert (answer.status_code, answer.text) == (status, body)
+    assert answer.headers["content-type"] == JSON
+    assert answer.headers["x-request-id"]
+
+
+async def test_malformed_body_gets_the_servers_list(http: httpx.AsyncClient) -> None:
+    answer = await http.post("/v1/tasks/create", content=b"{nonsense")
+
+    assert answer.status_code == 422
+    assert answer.text == (
+        '{"detail": [{"loc": ["body", 1], "msg": "JSON decode error", "type": "json_invalid"}]}'
+    )
+
+
+async def test_retry_after_of_the_server_arrives(http: httpx.AsyncClient) -> None:
+    assert (await http.get("/v1/tasks/full/status")).headers["retry-after"] == "7"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allow"),
+    [
+        ("GET", "/v1/tasks/create", "DELETE, POST"),
+        ("PATCH", "/v1/tasks/t1", "DELETE"),
+        ("POST", "/v1/tasks/queue/status", "GET"),
+        ("POST", "/v1/files/download/a/b.mp4", "GET, HEAD"),
+        ("OPTIONS", "/v1/service/health", "GET"),
+        ("HEAD", "/v1/service/health", "GET"),
+    ],
+)
+async def test_wrong_method_names_the_right_ones(
+    http: httpx.AsyncClient, method: str, path: str, allow: str
+) -> None:
+    answer = await http.request(method, path)
+
+    assert answer.status_code == 405
+    assert answer.headers["allow"] == allow
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+async def test_body_over_the_limit_is_refused(http: httpx.AsyncClient, *, chunked: bool) -> None:
+    async def pieces():
+        for _ in range(3):
+            yield b"x" * (LIMIT // 2)
+
+    body = pieces() if chunked else b"x" * (LIMIT + 1)
+
+    answer = await http.post("/v1/tasks/create", content=body)
+
+    assert answer.status_code == 413
+    assert answer.text == '{"detail":"The request body is too large"}\n'
+
+
+async def test_body_at_the_limit_is_taken(http: httpx.AsyncClient) -> None:
+    body = b'"' + b"x" * (LIMIT - 2) + b'"'
+
+    answer = await http.post("/v1/tasks/create", content=body)
+
+    assert answer.json()["bytes"] == LIMIT
+
+
+async def test_too_many_headers_are_refused(http: httpx.AsyncClient) -> None:
+    answer = await http.get("/v1/service/health", headers={"x-large": "x" * 70_000})
+
+    assert answer.status_code == 431
+    assert set(answer.json()) == {"detail"}
+
+
+async def test_nul_in_the_path_is_refused(http: httpx.AsyncClient) -> None:
+    answer = await http.get("/v1/tasks/%00/status")
+
+    assert answer.status_code == 400
+    assert set(answer.json()) == {"detail"}
+
+
+@pytest.mark.parametrize("given", ["abc", "A-1_b.c", "x" * 128])
+async def test_sane_request_id_is_kept(
+    http: httpx.AsyncClient, upstream: Upstream, given: str
+) -> None:
+    answer = await http.get("/v1/service/health", headers={"x-request-id": given})
+
+    assert answer.headers["x-request-id"] == given
+    assert upstream.last("GetHealth")["x-request-id"] == given
+
+
+@pytest.mark.parametrize("given", ["", "a b", 'a"b', "ü", "x" * 129, None])
+async def test_request_id_is_made_up_where_none_is_sane(
+    http: httpx.AsyncClient, upstream: Upstream, given: str | None
+) -> None:
+    headers = {} if given is None else {"x-request-id": given.encode()}
+
+    answer = await http.get("/v1/service/health", headers=headers)
+
+    made_up = answer.headers["x-request-id"]
+    assert re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", made_up)
+    assert upstream.last("GetHealth")["x-request-id"] == made_up
+
+
+async def test_caller_cannot_say_what_only_the_gateway_may(
+    http: httpx.AsyncClient, upstream: Upstream
+) -> None:
+    forged = {"x-envoy-original-path": "/forged", "x-client-id": "root", "grpc-timeout": "1n"}
+
+    answer = await http.get("/v1/service/health", headers=forged)
+
+    assert answer.status_code == 200
+    metadata = upstream.last("GetHealth")
+    assert metadata["x-envoy-original-path"] == "/v1/service/health"
+    assert "x-client-id" not in metadata
+
+
+async def test_events_arrive_one_by_one_as_they_happen(
+    http: httpx.AsyncClient, upstream: Upstream
+) -> None:
+    async with http.stream(
+        "GET", "/v1/tasks/t1/events?after_sequence=4", headers={"last-event-id": "4"}
+    ) as answer:
+        pieces = answer.aiter_raw()
+        assert answer.headers["content-type"] == "text/event-stream"
+        assert await anext(pieces) == b": connected\n\n"
+
+        upstream.next_event.set()
+        assert await anext(pieces) == b'id: 5\nevent: progress\ndata: {"step":5}\n\n'
+
+        upstream.next_event.set()
+        assert await anext(pieces) == b'id: 6\nevent: progress\ndata: {"step":6}\n\n'
+        assert await anext(pieces, None) is None
+    assert upstream.last("StreamTaskEvents")["last-event-id"] == "4"
+
+
+async def test_watcher_that_leaves_cancels_its_stream(
+    gateway: Gateway, upstream: Upstream
+) -> None:
+    upstream.watcher_left.clear()
+    url = f"http://127.0.0.1:{gateway.port}"
+    async with (
+        httpx.AsyncClient(base_url=url, trust_env=False) as client,
+        client.stream("GET", "/v1/tasks/t1/events") as answer,
+    ):
+        await anext(answer.aiter_raw())
+
+    async with asyncio.timeout(5):
+        await upstream.watcher_left.wait()
+
+
+async def test_stream_that_cannot_start_is_a_plain_error(http: httpx.AsyncClient) -> None:
+    answer = await http.get("/v1/tasks/missing/events")
+
+    assert (answer.status_code, answer.text) == (404, '{"detail": "Task not found"}')
+
+
+async def test_preflight_is_answered_for_a_known_origin(http: httpx.AsyncClient) -> None:
+    headers = {"origin": "https://studio.example", "access-control-request-method": "POST"}
+
+    answer = await http.options("/v1/tasks/create", headers=headers)
+
+    assert answer.status_code == 200
+    assert answer.headers["access-control-allow-origin"] == "https://studio.example"
+    assert "POST" in answer.headers["access-control-allow-methods"]
+
+
+async def test_errors_carry_cors_headers_too(http: httpx.AsyncClient) -> None:
+    for path in ("/v1/tasks/missing/status", "/v1/nothing"):
+        answer = await http.get(path, headers={"origin": "https://studio.example"})
+
+        assert answer.headers["access-control-allow-origin"] == "https://studio.example"
+
+
+async def test_unknown_origin_gets_no_cors_headers(http: httpx.AsyncClient) -> None:
+    answer = await http.get("/v1/service/health", headers={"origin": "https://evil.example"})
+
+    assert "access-control-allow-origin" not in answer.headers
