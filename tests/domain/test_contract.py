@@ -1,0 +1,204 @@
+"""Contracts: how they are read, and what they make of a request."""
+
+from typing import Any
+
+import pytest
+
+from telefuser_grpc.domain.contract import (
+    ContractError,
+    PipelineContract,
+    TaskContract,
+    is_empty,
+)
+from telefuser_grpc.domain.kinds import MediaType
+from telefuser_grpc.errors import (
+    InvalidFields,
+    MissingInputs,
+    MissingParameters,
+    UnsupportedTask,
+)
+
+
+def i2v(**parameters: dict[str, Any]) -> TaskContract:
+    return TaskContract.parse("i2v", {"parameters": parameters})
+
+
+def serving(*kinds: str) -> PipelineContract:
+    return PipelineContract.parse({"supported_tasks": list(kinds)}, stem="file")
+
+
+def test_an_absent_entry_takes_the_defaults_of_its_kind() -> None:
+    contract = TaskContract.parse("i2v", {})
+
+    assert contract.media_type is MediaType.VIDEO
+    assert contract.required_inputs == ("first_image_path",)
+    assert contract.inputs == ("first_image_path", "last_image_path")
+
+
+def test_a_declared_entry_wins_over_the_defaults_of_its_kind() -> None:
+    declared = {"required_inputs": [], "optional_inputs": ["audio_path"], "media_type": "none"}
+
+    contract = TaskContract.parse("i2v", declared)
+
+    assert contract.required_inputs == ()
+    assert contract.optional_inputs == ("audio_path",)
+    assert contract.media_type is MediaType.NONE
+
+
+def test_an_unknown_kind_needs_no_input_and_makes_a_video() -> None:
+    contract = TaskContract.parse("dance", {})
+
+    assert contract.inputs == ()
+    assert contract.media_type is MediaType.VIDEO
+
+
+def test_an_unknown_media_type_is_a_contract_error() -> None:
+    with pytest.raises(ContractError, match=r"task_contracts\.i2v\.media_type"):
+        TaskContract.parse("i2v", {"media_type": "hologram"})
+
+
+@pytest.mark.parametrize("empty", [None, "", [], {}])
+def test_an_empty_input_counts_as_missing(empty: Any) -> None:
+    with pytest.raises(MissingInputs) as caught:
+        i2v().complete({"first_image_path": empty})
+
+    assert caught.value.required == caught.value.missing == ("first_image_path",)
+
+
+def test_missing_inputs_are_told_before_missing_parameters() -> None:
+    with pytest.raises(MissingInputs):
+        i2v(prompt={"required": True}).complete({})
+
+
+def test_missing_parameters_are_told_before_wrong_values() -> None:
+    contract = i2v(prompt={"required": True}, seed={"type": "integer"})
+
+    with pytest.raises(MissingParameters) as caught:
+        contract.complete({"first_image_path": "a", "prompt": "", "seed": "x"})
+
+    assert caught.value.missing == ("prompt",)
+
+
+def test_all_wrong_values_are_told_together() -> None:
+    contract = i2v(seed={"type": "integer"}, size={"enum": ["480p"]})
+
+    with pytest.raises(InvalidFields) as caught:
+        contract.complete({"first_image_path": "a", "seed": "x", "size": "9p"})
+
+    assert [each.field for each in caught.value.violations] == ["seed", "size"]
+
+
+def test_defaults_fill_what_is_absent() -> None:
+    contract = i2v(steps={"default": 40}, seed={"default": 7})
+
+    completed = contract.complete({"first_image_path": "a", "seed": 0, "note": "kept"})
+
+    assert completed == {"first_image_path": "a", "seed": 0, "note": "kept", "steps": 40}
+
+
+def test_a_required_parameter_is_satisfied_by_its_default() -> None:
+    contract = i2v(prompt={"required": True, "default": "a cat"})
+
+    assert contract.complete({"first_image_path": "a"})["prompt"] == "a cat"
+
+
+def test_a_hidden_parameter_is_neither_filled_nor_required() -> None:
+    contract = i2v(secret={"required": True, "default": 1, "exposed": False})
+
+    assert contract.complete({"first_image_path": "a"}) == {"first_image_path": "a"}
+
+
+def test_completing_leaves_the_request_alone() -> None:
+    fields = {"first_image_path": "a"}
+
+    i2v(steps={"default": 40}).complete(fields)
+
+    assert fields == {"first_image_path": "a"}
+
+
+@pytest.mark.parametrize("value", [0, 0.0, False, " ", (0,)])
+def test_zero_and_false_are_not_empty(value: Any) -> None:
+    assert not is_empty(value)
+
+
+def test_a_pipeline_contract_is_read_with_its_defaults() -> None:
+    contract = serving("t2v", "t2i")
+
+    assert contract.pipeline_name == "file"
+    assert contract.contract_version == "v1"
+    assert contract.declared
+    assert list(contract.tasks) == ["t2v", "t2i"]
+    assert contract.media_types == ("video", "image")
+    assert contract.entrypoints["run_with_file"] == "run_with_file"
+
+
+def test_a_declared_entry_point_joins_the_usual_ones() -> None:
+    declared = {"supported_tasks": "t2v", "entrypoints": {"run_with_file": "main"}}
+
+    contract = PipelineContract.parse(declared, stem="file")
+
+    assert contract.entrypoints == {"get_pipeline": "get_pipeline", "run_with_file": "main"}
+
+
+def test_supported_tasks_may_be_one_name_and_may_repeat() -> None:
+    one = PipelineContract.parse({"supported_tasks": " t2v "}, stem="file")
+    repeated = PipelineContract.parse({"supported_tasks": ["t2v", "t2i", "t2v"]}, stem="file")
+
+    assert list(one.tasks) == ["t2v"]
+    assert list(repeated.tasks) == ["t2v", "t2i"]
+
+
+@pytest.mark.parametrize("declared", [{}, {"supported_tasks": []}, {"supported_tasks": None}])
+def test_a_contract_names_at_least_one_task(declared: dict[str, Any]) -> None:
+    with pytest.raises(ContractError, match="supported_tasks"):
+        PipelineContract.parse(declared, stem="file")
+
+
+def test_a_malformed_kind_is_a_contract_error() -> None:
+    with pytest.raises(ContractError, match="'T2V'"):
+        serving("T2V")
+
+
+def test_a_legacy_contract_is_the_one_kind_it_is_served_as() -> None:
+    contract = PipelineContract.legacy("t2i", stem="file")
+
+    assert not contract.declared
+    assert contract.contract_version == "legacy"
+    assert list(contract.tasks) == ["t2i"]
+
+
+def test_an_unsupported_kind_is_told_the_supported_ones() -> None:
+    with pytest.raises(UnsupportedTask) as caught:
+        serving("t2v", "t2i").task("i2v")
+
+    assert caught.value.supported == ("t2v", "t2i")
+    assert caught.value.message == "Task 'i2v' is not supported by the current pipeline"
+
+
+@pytest.mark.parametrize(
+    ("given", "kind"),
+    [
+        ((), "t2v"),
+        (("first_image_path",), "i2v"),
+        (("first_image_path", "last_image_path"), "fl2v"),
+        (("ref_video_path",), "vsr"),
+    ],
+)
+def test_a_kind_is_inferred_from_the_media_given(given: tuple[str, ...], kind: str) -> None:
+    contract = serving("t2v", "i2v", "fl2v", "vsr")
+
+    assert contract.infer_kind(dict.fromkeys(given, "upload:1")) == kind
+
+
+def test_the_kind_declared_first_wins_a_tie() -> None:
+    assert serving("t2i", "t2v").infer_kind({"prompt": "a cat"}) == "t2i"
+
+
+def test_an_empty_input_does_not_count_when_a_kind_is_inferred() -> None:
+    assert serving("t2v", "i2v").infer_kind({"first_image_path": ""}) == "t2v"
+
+
+@pytest.mark.parametrize("given", [(), ("audio_path",)])
+def test_no_kind_is_inferred_where_none_fits(given: tuple[str, ...]) -> None:
+    with pytest.raises(UnsupportedTask):
+        serving("i2v").infer_kind(dict.fromkeys(given, "upload:1"))
