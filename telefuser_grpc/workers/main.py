@@ -1,0 +1,131 @@
+"""The replica process: loads one pipeline, then runs what the server sends until that goes."""
+
+import ctypes
+import faulthandler
+import gc
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import structlog
+
+from telefuser_grpc.pipeline.context import RunContext
+from telefuser_grpc.pipeline.encode import encode
+from telefuser_grpc.pipeline.loader import LoadedPipeline, PipelineLoadError, load
+from telefuser_grpc.pipeline.rendering import Rendering
+from telefuser_grpc.pipeline.runner import render
+from telefuser_grpc.workers.attempt import Attempt
+from telefuser_grpc.workers.channel import ProtocolError, ReplicaChannel
+from telefuser_grpc.workers.messages import Load, LoadFailed, Ready
+from telefuser_grpc.workers.worker import DeviceLost, Worker
+
+logger = structlog.get_logger()
+
+PR_SET_PDEATHSIG = 1
+
+
+def main() -> None:
+    """Serves the socket whose number is the last argument."""
+    faulthandler.enable()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, which decides
+    _die_with_server()
+    end = socket.socket(fileno=int(sys.argv[-1]))
+    end.set_inheritable(False)
+    _exit_after(lambda: _serve(ReplicaChannel(end)))
+
+
+def _serve(channel: ReplicaChannel) -> None:
+    order = channel.receive()
+    if not isinstance(order, Load):
+        return
+    worker: Worker[Rendering] = Worker(channel, encode=encode)
+    threading.Thread(target=_listen, args=(worker,), name="listen", daemon=True).start()
+    loaded = _load(channel, order)
+    encoding = threading.Thread(target=_encode, args=(worker,), name="encode", daemon=True)
+    encoding.start()
+    try:
+        worker.denoise(lambda attempt: _render(loaded, attempt, order))
+    except DeviceLost as loss:
+        encoding.join()
+        sys.exit(f"the device is lost: {loss}")
+    encoding.join()
+    loaded.close()
+
+
+def _load(channel: ReplicaChannel, order: Load) -> LoadedPipeline:
+    try:
+        loaded = load(Path(order.pipeline), task=order.task, parallelism=order.parallelism)
+    except PipelineLoadError as error:
+        channel.send(LoadFailed(str(error)))
+        sys.exit(1)
+    try:
+        channel.send(Ready(loaded.contract))
+    except (TypeError, ProtocolError) as error:
+        channel.send(LoadFailed(f"Pipeline contract cannot be sent: {error}"))
+        sys.exit(1)
+    gc.collect()
+    gc.freeze()  # a loaded pipeline is for ever: later collections need not walk it
+    return loaded
+
+
+def _render(loaded: LoadedPipeline, attempt: Attempt, order: Load) -> Rendering:
+    context = RunContext(
+        report=attempt.report,
+        cancelled=attempt.cancelled,
+        preview_interval_seconds=order.preview_interval_seconds,
+    )
+    return render(loaded, attempt.job, context)
+
+
+def _listen(worker: Worker[Rendering]) -> None:
+    """Takes frames; the end of file ends the process at once, in the middle of whatever it does."""
+
+    def listen() -> None:
+        worker.listen()
+        if os.getpgrp() == os.getpid():
+            os.killpg(os.getpid(), signal.SIGKILL)
+
+    _exit_after(listen)
+
+
+def _encode(worker: Worker[Rendering]) -> None:
+    try:
+        worker.encode()
+    except BaseException:
+        logger.exception("encoder broke")
+        os._exit(1)
+
+
+def _exit_after(work: Callable[[], None]) -> None:
+    """Ends the process after some work, without waiting for the threads of the pipeline."""
+    status = 1
+    try:
+        work()
+        status = 0
+    except SystemExit as leaving:
+        status = _status_of(leaving)
+    except BaseException:
+        logger.exception("replica broke")
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+
+
+def _status_of(leaving: SystemExit) -> int:
+    if isinstance(leaving.code, str):
+        logger.error("replica leaves", why=leaving.code)
+    return leaving.code if isinstance(leaving.code, int) else 1
+
+
+def _die_with_server() -> None:
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,119 @@
+"""What the server and a replica tell each other.
+
+    server to replica   when
+    Load                once, first of all
+    RunJob              while no other job denoises; earlier ones may still be encoded
+    Cancel              the attempt shall stop at its next step; too late is no error
+    Shutdown            nothing more will come: end what is begun, then exit
+
+    replica to server   when
+    Ready               the pipeline is loaded
+    LoadFailed          it could not be; the replica exits
+    Stepped, Previewed  any time between RunJob and the end of the denoising
+    Rendered            the frames are made: another RunJob may come while this one is encoded
+    Finished            after Rendered: the files are made and were decoded to prove it
+    Failed              instead of Rendered or Finished
+    Stopped             instead of Rendered or Finished, after Cancel
+
+Every attempt ends with exactly one of Finished, Failed and Stopped, or with the end of file, which
+is the other side's death.
+"""
+
+import msgspec
+
+from telefuser_grpc.domain.artifact import OutputFile
+from telefuser_grpc.domain.contract import PipelineContract
+from telefuser_grpc.domain.job import Job, RunReport
+from telefuser_grpc.domain.task import Preview, Progress
+
+
+class Load(msgspec.Struct, frozen=True, tag=True):
+    """Load this pipeline file, and serve it as `task` where it declares no contract."""
+
+    pipeline: str
+    task: str | None
+    parallelism: int
+    preview_interval_seconds: float
+
+
+class RunJob(msgspec.Struct, frozen=True, tag=True):
+    """Run this job."""
+
+    job: Job
+
+
+class Cancel(msgspec.Struct, frozen=True, tag=True):
+    """Stop this attempt."""
+
+    task_id: str
+    attempt: int
+
+
+class Shutdown(msgspec.Struct, frozen=True, tag=True):
+    """Exit when nothing is left to do."""
+
+
+class Ready(msgspec.Struct, frozen=True, tag=True):
+    """The pipeline is loaded and declares this contract."""
+
+    contract: PipelineContract
+
+
+class LoadFailed(msgspec.Struct, frozen=True, tag=True):
+    """The pipeline cannot be loaded, for a reason that people may read."""
+
+    message: str
+
+
+class Stepped(msgspec.Struct, frozen=True, tag=True):
+    """An attempt has come further."""
+
+    task_id: str
+    attempt: int
+    progress: Progress
+
+
+class Previewed(msgspec.Struct, frozen=True, tag=True):
+    """An attempt looks like this so far."""
+
+    task_id: str
+    attempt: int
+    preview: Preview
+
+
+class Rendered(msgspec.Struct, frozen=True, tag=True):
+    """An attempt has made its frames."""
+
+    task_id: str
+    attempt: int
+    report: RunReport
+
+
+class Finished(msgspec.Struct, frozen=True, tag=True):
+    """An attempt has made its files."""
+
+    task_id: str
+    attempt: int
+    files: tuple[OutputFile, ...]
+
+
+class Failed(msgspec.Struct, frozen=True, tag=True):
+    """An attempt has failed; where the device is lost with it, the replica exits."""
+
+    task_id: str
+    attempt: int
+    reason: str
+    message: str
+    is_device_lost: bool = False
+
+
+class Stopped(msgspec.Struct, frozen=True, tag=True):
+    """An attempt was cancelled and is no longer worked on."""
+
+    task_id: str
+    attempt: int
+
+
+FromServer = Load | RunJob | Cancel | Shutdown
+AboutRun = Stepped | Previewed | Rendered | Finished | Failed | Stopped
+FromReplica = Ready | LoadFailed | AboutRun

@@ -1,0 +1,95 @@
+"""The operating system's side of a replica: start, end and devices of its process."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
+from collections.abc import Mapping, Sequence
+
+from telefuser_grpc.workers.channel import ServerChannel
+from telefuser_grpc.workers.devices import VISIBILITY_VARIABLE
+
+COMMAND = (sys.executable, "-P", "-m", "telefuser_grpc.workers.main")
+STDERR = 2
+REAP_SECONDS = 10.0
+
+
+class ReplicaProcess:
+    """A process that leads its own group and has the other end of `channel`."""
+
+    def __init__(self, child: asyncio.subprocess.Process, channel: ServerChannel) -> None:
+        self.channel = channel
+        self._child = child
+
+    @classmethod
+    async def spawn(
+        cls, command: Sequence[str], environment: Mapping[str, str]
+    ) -> "ReplicaProcess":
+        """Starts a command, which is told the number of its socket last. Raises OSError."""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            channel = await ServerChannel.open(ours)
+            try:
+                child = await asyncio.create_subprocess_exec(
+                    *command,
+                    str(theirs.fileno()),
+                    pass_fds=[theirs.fileno()],
+                    stdin=asyncio.subprocess.DEVNULL,
+                    stdout=STDERR,
+                    env=environment,
+                    start_new_session=True,
+                )
+            except BaseException:
+                channel.close()
+                raise
+        return cls(child, channel)
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self._child.pid
+
+    @property
+    def exit_text(self) -> str:
+        """How the process ended, to follow the name of the replica."""
+        code = self._child.returncode
+        if code is None:
+            return "closed its channel and cannot be killed"
+        if code < 0:
+            return f"was killed by {signal.Signals(-code).name}"
+        return f"exited with status {code}"
+
+    async def until_gone(self, reading: "asyncio.Task[None]") -> None:
+        """Waits for the process's end or that of `reading`, then makes sure of both."""
+        exit_ = asyncio.create_task(self._child.wait())
+        try:
+            await asyncio.wait((reading, exit_), return_when=asyncio.FIRST_COMPLETED)
+            self._kill_group()
+            await asyncio.wait((reading, exit_), timeout=REAP_SECONDS)
+        finally:
+            reading.cancel()
+            exit_.cancel()
+            self.kill()
+
+    def kill(self) -> None:
+        """Kills the process with all that it has started, and closes the channel."""
+        if self._child.returncode is None:
+            self._kill_group()
+        self.channel.close()
+
+    def _kill_group(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._child.pid, signal.SIGKILL)
+
+
+def replica_environment(inherited: Mapping[str, str], devices: Sequence[str]) -> dict[str, str]:
+    """Returns a replica's environment: the server's, its own devices, and the same imports."""
+    environment = dict(inherited)
+    environment["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
+    if devices:
+        environment[VISIBILITY_VARIABLE] = ",".join(devices)
+    else:
+        environment.setdefault("OMP_NUM_THREADS", "1")
+    return environment

@@ -1,0 +1,129 @@
+"""A replica's own work: denoises jobs one after another and encodes each while the next runs."""
+
+import queue
+from collections.abc import Callable, Sequence
+from typing import Generic, Protocol, TypeVar
+
+import structlog
+
+from telefuser_grpc.domain.artifact import OutputFile
+from telefuser_grpc.domain.job import Job, RunReport
+from telefuser_grpc.errors import OutputInvalid, PipelineFailed, TaskCancelled, TaskFailed
+from telefuser_grpc.workers.attempt import Attempt
+from telefuser_grpc.workers.backlog import Backlog
+from telefuser_grpc.workers.channel import ReplicaChannel
+from telefuser_grpc.workers.messages import Cancel, RunJob, Shutdown
+
+logger = structlog.get_logger()
+
+LOST_DEVICE = ("CUDA error", "device-side assert")
+
+
+class Made(Protocol):
+    """What a pipeline has made, on its way to be encoded."""
+
+    @property
+    def report(self) -> RunReport:
+        """What the run measured."""
+        ...
+
+
+M = TypeVar("M", bound=Made)
+
+
+class DeviceLost(Exception):
+    """No job can succeed in this process any more."""
+
+
+class Worker(Generic[M]):
+    """Takes jobs from the channel and sends what becomes of them.
+
+    Three threads meet here: `listen` takes frames, `denoise` makes frames of pictures, `encode`
+    makes files of those. `denoise` waits while two results wait to be encoded.
+    """
+
+    def __init__(
+        self,
+        channel: ReplicaChannel,
+        *,
+        encode: Callable[[M, Job], Sequence[OutputFile]],
+    ) -> None:
+        self._channel = channel
+        self._encode = encode
+        self._jobs: queue.SimpleQueue[Attempt | None] = queue.SimpleQueue()
+        self._backlog: Backlog[tuple[Attempt, M]] = Backlog(room=2)
+        self._attempts: dict[tuple[str, int], Attempt] = {}
+
+    def listen(self) -> None:
+        """Takes frames until the server's death."""
+        while (frame := self._channel.receive()) is not None:
+            match frame:
+                case RunJob(job):
+                    attempt = self._attempts[job.task_id, job.attempt] = Attempt(job, self._channel)
+                    self._jobs.put(attempt)
+                case Cancel(task_id, number):
+                    self._cancel(task_id, number)
+                case Shutdown():
+                    self._jobs.put(None)
+
+    def denoise(self, render: Callable[[Attempt], M]) -> None:
+        """Renders jobs until the shutdown. Raises DeviceLost."""
+        try:
+            while (attempt := self._jobs.get()) is not None:
+                self._denoise_one(attempt, render)
+        finally:
+            self._backlog.close()
+
+    def encode(self) -> None:
+        """Encodes what `denoise` has made, and ends when that has ended."""
+        while (made := self._backlog.take()) is not None:
+            attempt, rendering = made
+            self._encode_one(attempt, rendering)
+            self._forget(attempt)
+            del made, rendering  # frames are large, and the next ones may be long in coming
+
+    def _cancel(self, task_id: str, number: int) -> None:
+        if (attempt := self._attempts.get((task_id, number))) is not None:
+            attempt.cancelled.set()
+            self._backlog.wake()
+
+    def _denoise_one(self, attempt: Attempt, render: Callable[[Attempt], M]) -> None:
+        try:
+            if attempt.cancelled.is_set():
+                raise TaskCancelled
+            rendering = render(attempt)
+            if not self._backlog.wait_for_room(until=attempt.cancelled.is_set):
+                raise TaskCancelled
+        except Exception as error:
+            self._fail_denoising(attempt, error)
+        else:
+            attempt.rendered(rendering.report)
+            self._backlog.put((attempt, rendering))
+
+    def _fail_denoising(self, attempt: Attempt, error: Exception) -> None:
+        self._forget(attempt)
+        if not isinstance(error, TaskFailed):
+            logger.exception("run failed", task_id=attempt.job.task_id)
+            error = PipelineFailed(f"The pipeline failed with {type(error).__name__}")
+        is_lost = isinstance(error, PipelineFailed) and _tells_of_lost_device(error)
+        attempt.fail(error, is_device_lost=is_lost)
+        if is_lost:
+            raise DeviceLost(error.message)
+
+    def _encode_one(self, attempt: Attempt, rendering: M) -> None:
+        try:
+            files = () if attempt.cancelled.is_set() else self._encode(rendering, attempt.job)
+        except TaskFailed as error:
+            attempt.fail(error)
+        except Exception as error:
+            logger.exception("encoding failed", task_id=attempt.job.task_id)
+            attempt.fail(OutputInvalid(f"Encoding failed with {type(error).__name__}"))
+        else:
+            attempt.finish(files)
+
+    def _forget(self, attempt: Attempt) -> None:
+        self._attempts.pop((attempt.job.task_id, attempt.job.attempt), None)
+
+
+def _tells_of_lost_device(error: PipelineFailed) -> bool:
+    return any(sign in error.message for sign in LOST_DEVICE)
