@@ -1,7 +1,7 @@
 """Counts tasks where every change of theirs passes: at the door of their store."""
 
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 
 from telefuser_grpc.domain.artifact import Artifact
 from telefuser_grpc.domain.task import Preview, Progress, Task, TaskEvent, TaskState
@@ -49,7 +49,7 @@ class MeteredTaskStore:
     async def find_output(self, name: str) -> Artifact:
         return await self._store.find_output(name)
 
-    def watch(self, task_id: str, after_sequence: int = 0) -> AsyncIterator[TaskEvent]:
+    def watch(self, task_id: str, after_sequence: int = 0) -> AsyncGenerator[TaskEvent, None]:
         return self._store.watch(task_id, after_sequence)
 
     async def unfinished(self) -> Sequence[Task]:
@@ -58,7 +58,7 @@ class MeteredTaskStore:
     def counts(self) -> Mapping[TaskState, int]:
         return self._store.counts()
 
-    def changes(self) -> AsyncIterator[None]:
+    def changes(self) -> AsyncGenerator[None, None]:
         return self._store.changes()
 
     async def delete(self, task_id: str) -> Task:
