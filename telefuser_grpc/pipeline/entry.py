@@ -1,0 +1,106 @@
+"""How a pipeline file is called: the entry point it has, and the arguments that fit it."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from telefuser_grpc.domain.job import Job
+
+NO_ENTRY_POINT = "Pipeline file must define run_with_file(...) for service execution"
+IMAGE_NAMES = ("image", "input_image")
+IMAGE_PATHS = ("first_image_path", "image_path")
+TASK_ID_NAMES = ("req_id", "request_id")
+
+_NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A function of a pipeline file that runs one task.
+
+    Attributes:
+        takes_context: It is called with (pipeline, request, context); otherwise by its signature.
+        ppl_config: The file's `PPL_CONFIG`, or None.
+    """
+
+    function: Callable[..., Any]
+    takes_context: bool
+    ppl_config: Any = None
+
+    def call(self, pipeline: Any, fields: dict[str, Any], context: object) -> Any:
+        """Calls the function for the fields of a task."""
+        if self.takes_context:
+            return self.function(pipeline, fields, context)
+        arguments = select_arguments(self.function, fields, ppl_config=self.ppl_config)
+        return self.function(pipeline, **arguments)
+
+
+def choose_entry(module: ModuleType, entrypoints: Mapping[str, str]) -> Entry | None:
+    """Returns the entry point of a file: our `run`, else `run_with_file`, else any other `run`."""
+    ppl_config = getattr(module, "PPL_CONFIG", None)
+    run = getattr(module, entrypoints.get("run", "run"), None)
+    if callable(run) and _takes_context(run):
+        return Entry(function=run, takes_context=True, ppl_config=ppl_config)
+    with_file = getattr(module, entrypoints.get("run_with_file", "run_with_file"), None)
+    function = with_file if callable(with_file) else run
+    if not callable(function):
+        return None
+    return Entry(function=function, takes_context=False, ppl_config=ppl_config)
+
+
+def task_fields(job: Job) -> dict[str, Any]:
+    """Returns what a pipeline is told of a job: its fields, media and result as absolute paths."""
+    output_path = str(Path(job.output_folder, job.output_name)) if job.output_name else ""
+    return {
+        **job.fields,
+        **job.inputs,
+        "task": job.kind,
+        "task_id": job.task_id,
+        "output_path": output_path,
+    }
+
+
+def select_arguments(
+    function: Callable[..., Any], fields: Mapping[str, Any], *, ppl_config: Any = None
+) -> dict[str, Any]:
+    """Returns the keyword arguments, after the pipeline, that a function's signature asks for.
+
+    A function with `**kwargs` takes all fields, any other those it names. `req_id`, `request_id`,
+    `image`, `input_image` and `ppl_config` are made from the fields and the file.
+    """
+    first, *parameters = inspect.signature(function).parameters.values()
+    named = [each.name for each in parameters if each.kind in _NAMED]
+    if any(each.kind is each.VAR_KEYWORD for each in (first, *parameters)):
+        values = {name: value for name, value in fields.items() if name != first.name}
+    else:
+        values = {name: fields[name] for name in named if name in fields}
+    return values | _aliases(named, fields, ppl_config)
+
+
+def _takes_context(function: Callable[..., Any]) -> bool:
+    parameters = inspect.signature(function).parameters.values()
+    names = [each.name.strip("_") for each in parameters if each.kind <= each.POSITIONAL_OR_KEYWORD]
+    return len(names) == 3 and (names[1] == "request" or names[2] in ("context", "ctx"))
+
+
+def _aliases(named: list[str], fields: Mapping[str, Any], ppl_config: Any) -> dict[str, Any]:
+    aliases: dict[str, Any] = {}
+    image_path = next((fields[name] for name in IMAGE_PATHS if fields.get(name)), None)
+    for name in named:
+        if name in IMAGE_NAMES and image_path is not None:
+            aliases[name] = _open_image(image_path)
+        elif name in TASK_ID_NAMES and name not in fields:
+            aliases[name] = fields["task_id"]
+        elif name == "ppl_config" and ppl_config is not None:
+            aliases[name] = ppl_config
+    return aliases
+
+
+def _open_image(path: str) -> Any:
+    from PIL import Image, ImageOps  # heavy, and most calls need none
+
+    with Image.open(path) as image:
+        return ImageOps.exif_transpose(image).convert("RGB")

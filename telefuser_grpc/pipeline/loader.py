@@ -1,0 +1,188 @@
+"""Loads a pipeline file: imports it, reads its contract, builds and starts its pipeline."""
+
+import asyncio
+import hashlib
+import importlib.util
+import inspect
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import structlog
+
+from telefuser_grpc.domain.contract import ContractError, PipelineContract
+from telefuser_grpc.pipeline.aliases import install_aliases
+from telefuser_grpc.pipeline.diffusers_hooks import diffusers_pipelines
+from telefuser_grpc.pipeline.entry import NO_ENTRY_POINT, Entry, choose_entry
+from telefuser_grpc.pipeline.failure import public_message
+
+CONTRACT_FUNCTIONS = ("get_pipeline_contract", "get_pipeline_manifest")
+CONTRACT_VALUES = ("PIPELINE_CONTRACT", "PIPELINE_MANIFEST")
+
+logger = structlog.get_logger()
+
+
+class PipelineLoadError(Exception):
+    """A pipeline file cannot be served; the message tells why, without a path or a trace."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadedPipeline:
+    """A pipeline that is ready to run tasks.
+
+    Attributes:
+        runner: The one event loop on which all coroutines of the file are awaited.
+    """
+
+    module: ModuleType
+    pipeline: Any
+    contract: PipelineContract
+    entry: Entry
+    runner: asyncio.Runner
+
+    def wait(self, value: Any) -> Any:
+        """Returns a value, or what it gives when it is awaited."""
+        return _wait(self.runner, value)
+
+    def close(self) -> None:
+        """Stops the pipeline and forgets the file."""
+        try:
+            _call_first(self.pipeline, ("astop", "stop"), self.wait)
+        except Exception as error:  # the process is leaving anyway
+            logger.warning("pipeline did not stop cleanly", error=public_message(error))
+        finally:
+            self.runner.close()
+            sys.modules.pop(self.module.__name__, None)
+
+
+def load(path: Path, *, task: str | None, parallelism: int) -> LoadedPipeline:
+    """Loads a pipeline file; `task` is the kind it is served as when it declares no contract.
+
+    Blocks until the pipeline has started and is warm. Runs outside of any event loop.
+
+    Raises:
+        PipelineLoadError
+    """
+    module = _import(path)
+    runner = asyncio.Runner()
+    try:
+        contract = _read_contract(module, task=task, stem=path.stem)
+        entry = _choose_entry(module, contract)
+        pipeline = _start(module, contract, parallelism=parallelism, runner=runner)
+    except BaseException as error:
+        runner.close()
+        sys.modules.pop(module.__name__, None)
+        if isinstance(error, PipelineLoadError | KeyboardInterrupt):
+            raise
+        raise PipelineLoadError(f"{path.name}: {public_message(error)}") from error
+    return LoadedPipeline(
+        module=module, pipeline=pipeline, contract=contract, entry=entry, runner=runner
+    )
+
+
+def _import(path: Path) -> ModuleType:
+    if not path.is_file():
+        raise PipelineLoadError(f"Pipeline file {path.name} does not exist")
+    absolute = str(path.absolute())
+    digest = hashlib.md5(absolute.encode(), usedforsecurity=False).hexdigest()
+    name = f"telefuser_ppl_{digest[:12]}"
+    spec = importlib.util.spec_from_file_location(name, absolute)
+    if spec is None or spec.loader is None:
+        raise PipelineLoadError(f"Pipeline file {path.name} is not a Python file")
+    install_aliases()
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except (Exception, SystemExit) as error:
+        del sys.modules[name]
+        raise PipelineLoadError(f"{path.name}: {public_message(error)}") from error
+    return module
+
+
+def _read_contract(module: ModuleType, *, task: str | None, stem: str) -> PipelineContract:
+    contract = _declared_contract(module, stem=stem)
+    if contract is None and task is None:
+        raise PipelineLoadError(
+            f"Pipeline file {stem}.py declares no contract; name the task that it makes (--task)"
+        )
+    if contract is None:
+        return PipelineContract.legacy(str(task), stem=stem)
+    if task is not None and task not in contract.tasks:
+        raise PipelineLoadError(
+            f"Pipeline contract for {contract.pipeline_name} does not declare support for task "
+            f"'{task}'"
+        )
+    return contract
+
+
+def _declared_contract(module: ModuleType, *, stem: str) -> PipelineContract | None:
+    declared = _declaration(module)
+    if declared is None or isinstance(declared, PipelineContract):
+        return declared
+    try:
+        return PipelineContract.parse(declared, stem=stem)
+    except ContractError as error:
+        raise PipelineLoadError(f"Pipeline contract: {error}") from error
+
+
+def _declaration(module: ModuleType) -> Mapping[str, Any] | PipelineContract | None:
+    names = [name for name in CONTRACT_FUNCTIONS if callable(getattr(module, name, None))]
+    names += [name for name in CONTRACT_VALUES if hasattr(module, name)]
+    if not names:
+        return None
+    declared = getattr(module, names[0])
+    declared = declared() if callable(declared) else declared
+    if not isinstance(declared, Mapping | PipelineContract):
+        raise PipelineLoadError(
+            "Pipeline contract must be a dict, PipelineContract, or returned from a callable"
+        )
+    return declared
+
+
+def _choose_entry(module: ModuleType, contract: PipelineContract) -> Entry:
+    entry = choose_entry(module, contract.entrypoints)
+    if entry is None:
+        raise PipelineLoadError(NO_ENTRY_POINT)
+    return entry
+
+
+def _start(
+    module: ModuleType, contract: PipelineContract, *, parallelism: int, runner: asyncio.Runner
+) -> Any:
+    name = contract.entrypoints["get_pipeline"]
+    build = getattr(module, name, None)
+    if not callable(build):
+        raise PipelineLoadError(f"Pipeline file must define {name}(...)")
+
+    def wait(value: Any) -> Any:
+        return _wait(runner, value)
+
+    pipeline = wait(build(parallelism=parallelism) if _takes_parallelism(build) else build())
+    for each in diffusers_pipelines(pipeline):
+        each.set_progress_bar_config(disable=True)  # a server's log has lines, not bars
+    _call_first(pipeline, ("astart", "start"), wait)
+    if callable(warmup := getattr(module, "warmup", None)):
+        wait(warmup(pipeline))
+    return pipeline
+
+
+def _takes_parallelism(build: Callable[..., Any]) -> bool:
+    parameters = inspect.signature(build).parameters.values()
+    return any(each.name == "parallelism" or each.kind is each.VAR_KEYWORD for each in parameters)
+
+
+def _call_first(owner: Any, names: tuple[str, ...], wait: Callable[[Any], Any]) -> None:
+    methods = [getattr(owner, name, None) for name in names]
+    if method := next(filter(callable, methods), None):
+        wait(method())
+
+
+def _wait(runner: asyncio.Runner, value: Any) -> Any:
+    return runner.run(_awaited(value)) if inspect.isawaitable(value) else value
+
+
+async def _awaited(value: Any) -> Any:
+    return await value
