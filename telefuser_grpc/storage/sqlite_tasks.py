@@ -1,9 +1,9 @@
 """Tasks and their events on one machine's disk, in SQLite."""
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -13,15 +13,11 @@ from telefuser_grpc.domain.task import Preview, Progress, Task, TaskEvent, TaskS
 from telefuser_grpc.errors import ArtifactNotFound, RequestIdReused, TaskNotFound
 from telefuser_grpc.scheduler.ports import TaskPage, TaskQuery
 from telefuser_grpc.storage.batch import Append, Create, Delete, Save
+from telefuser_grpc.storage.clock import utc_now
 from telefuser_grpc.storage.memory import TaskMemory
 from telefuser_grpc.storage.reader import Reader
 from telefuser_grpc.storage.watchers import Hub
 from telefuser_grpc.storage.writer import Commit, Writer
-
-
-def utc_now() -> datetime:
-    """Returns the time."""
-    return datetime.now(UTC)
 
 
 class SqliteTaskStore:
@@ -95,7 +91,7 @@ class SqliteTaskStore:
             raise ArtifactNotFound(name)
         return artifact
 
-    async def watch(self, task_id: str, after_sequence: int = 0) -> AsyncIterator[TaskEvent]:
+    async def watch(self, task_id: str, after_sequence: int = 0) -> AsyncGenerator[TaskEvent, None]:
         place = after_sequence
         with self._hub.topic(task_id) as topic:
             task = await self.get(task_id)
@@ -118,7 +114,7 @@ class SqliteTaskStore:
     def counts(self) -> Mapping[TaskState, int]:
         return self._memory.counts()
 
-    def changes(self) -> AsyncIterator[None]:
+    def changes(self) -> AsyncGenerator[None, None]:
         return self._hub.changes()
 
     async def delete(self, task_id: str) -> Task:

@@ -2,7 +2,7 @@
 
 import asyncio
 from bisect import bisect_right
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncGenerator, Iterable, Iterator
 from contextlib import contextmanager
 
 from telefuser_grpc.domain.task import StateChange, TaskEvent
@@ -101,7 +101,7 @@ class Hub:
             self._change_count += 1
             self._wake()
 
-    async def changes(self) -> AsyncIterator[None]:
+    async def changes(self) -> AsyncGenerator[None, None]:
         """Yields now, and once after each time that states have changed meanwhile."""
         seen = -1
         while not self._closed:

@@ -1,7 +1,7 @@
 """A task store in memory: the port's promises in the fewest words."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -112,7 +112,7 @@ class MemoryTaskStore:
                     return artifact
         raise ArtifactNotFound(name)
 
-    async def watch(self, task_id: str, after_sequence: int = 0) -> AsyncIterator[TaskEvent]:
+    async def watch(self, task_id: str, after_sequence: int = 0) -> AsyncGenerator[TaskEvent, None]:
         await self.get(task_id)
         events = self._events[task_id]
         place = after_sequence
@@ -131,7 +131,7 @@ class MemoryTaskStore:
         states = [task.state for task in self._tasks.values()]
         return {state: states.count(state) for state in TaskState}
 
-    async def changes(self) -> AsyncIterator[None]:
+    async def changes(self) -> AsyncGenerator[None, None]:
         seen = -1
         while True:
             while seen == self._state_changes:
