@@ -28,8 +28,9 @@ class GatewayOptions:
         otlp_endpoint: `host:port` of an OTLP collector (gRPC, plaintext).
         service_name: The gateway's name in traces.
         access_log: Whether every request is logged to stdout, as JSON.
-        rpc_timeout_seconds: How long a REST or gRPC call may take that does not stream.
-        stream_idle_timeout_seconds: How long a stream may be silent.
+        rpc_timeout_seconds: How long a REST call may take that does not stream; gRPC callers bring
+            their own deadlines.
+        stream_idle_timeout_seconds: How long a stream or a gRPC call may be silent.
         drain_timeout_seconds: How long a closing connection may linger.
         max_connections: How many connections may be open.
     """

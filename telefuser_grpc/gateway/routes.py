@@ -29,51 +29,62 @@ def routing_table(
     bindings: Sequence[HttpRoute], methods: Sequence[MethodDescriptor], options: GatewayOptions
 ) -> list[Route]:
     """Returns Envoy's routes, the first match first."""
+    services = sorted({_service(each) for each in methods} - {INTERNAL_SERVICE})
+    transcoded = {each.service for each in bindings}
     return [
-        _refused(f"/{INTERNAL_SERVICE}/"),
-        *(_streaming_rpc(method, options) for method in methods if _streams(method)),
-        _rpcs("/telefuser.", timeout=_seconds(options.rpc_timeout_seconds)),
-        _rpcs("/grpc.", timeout="0s", idle_timeout=_seconds(options.stream_idle_timeout_seconds)),
+        _refused(INTERNAL_SERVICE),
+        *(_stream(each, options) for each in methods if _streams(each)),
+        *(_rest_calls(each, options) for each in services if each in transcoded),
+        *(_grpc_calls(f"/{each}/", options) for each in services if each not in transcoded),
+        _grpc_calls("/grpc.", options),
         *_documented(bindings, serves_files=options.artifact_root is not None),
         {"name": "unknown", "match": {"prefix": "/"}, "route": {"cluster": CLUSTER}},
     ]
 
 
-def _refused(prefix: str) -> Route:
+def _service(method: MethodDescriptor) -> str:
+    return str(method.containing_service.full_name)
+
+
+def _refused(service: str) -> Route:
     """Only the gateway itself may ask what a path stands for."""
     return {
         "name": "refused",
-        "match": {"prefix": prefix},
+        "match": {"prefix": f"/{service}/"},
         "direct_response": {"status": 404},
     }
 
 
 def _streams(method: MethodDescriptor) -> bool:
-    return method.containing_service.full_name.startswith("telefuser.") and (
-        method.server_streaming or method.client_streaming
-    )
+    return bool(method.server_streaming or method.client_streaming)
 
 
-def _streaming_rpc(method: MethodDescriptor, options: GatewayOptions) -> Route:
+def _stream(method: MethodDescriptor, options: GatewayOptions) -> Route:
+    path = f"/{_service(method)}/{method.name}"
+    return _rpc(path, {"path": path}, _unlimited(options))
+
+
+def _rest_calls(service: str, options: GatewayOptions) -> Route:
+    limits = {"timeout": _seconds(options.rpc_timeout_seconds)}
+    return _rpc(service, {"prefix": f"/{service}/"}, limits)
+
+
+def _grpc_calls(prefix: str, options: GatewayOptions) -> Route:
+    """Without a limit: gRPC callers bring their own deadlines."""
+    return _rpc(prefix, {"prefix": prefix}, _unlimited(options))
+
+
+def _rpc(name: str, match: Route, limits: Route) -> Route:
     return {
-        "name": f"rpc-{method.containing_service.name}.{method.name}",
-        "match": {"path": f"/{method.containing_service.full_name}/{method.name}"},
-        "route": {
-            "cluster": CLUSTER,
-            "timeout": "0s",
-            "idle_timeout": _seconds(options.stream_idle_timeout_seconds),
-        },
+        "name": f"rpc-{name.strip('/.')}",
+        "match": match,
+        "route": {"cluster": CLUSTER, **limits},
         "typed_per_filter_config": {"body-limit-json": _OFF},
     }
 
 
-def _rpcs(prefix: str, **timeouts: str) -> Route:
-    return {
-        "name": f"rpc-{prefix.strip('/.')}",
-        "match": {"prefix": prefix},
-        "route": {"cluster": CLUSTER, **timeouts},
-        "typed_per_filter_config": {"body-limit-json": _OFF},
-    }
+def _unlimited(options: GatewayOptions) -> Route:
+    return {"timeout": "0s", "idle_timeout": _seconds(options.stream_idle_timeout_seconds)}
 
 
 def _documented(bindings: Sequence[HttpRoute], *, serves_files: bool) -> list[Route]:

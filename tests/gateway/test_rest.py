@@ -70,7 +70,12 @@ async def test_answer_larger_than_the_buffers_arrives(http: httpx.AsyncClient) -
 @pytest.mark.parametrize(
     ("method", "path", "status", "body"),
     [
-        ("GET", "/v1/tasks/missing/status", 404, '{"detail": "Task not found: 100% \\"quoted\\" \\u00fc"}'),
+        (
+            "GET",
+            "/v1/tasks/missing/status",
+            404,
+            '{"detail": "Task not found: 100% \\"quoted\\" \\u00fc"}',
+        ),
         ("GET", "/v1/tasks/taken/status", 409, '{"detail": "Task ID taken already exists"}'),
         ("GET", "/v1/tasks/full/status", 503, '{"detail": "Task queue is full (max 2 tasks)"}'),
         ("GET", "/v1/tasks/bare/status", 404, '{"detail":"not \\"here\\""}'),
@@ -226,9 +231,7 @@ async def test_events_arrive_one_by_one_as_they_happen(
     assert upstream.last("StreamTaskEvents")["last-event-id"] == "4"
 
 
-async def test_watcher_that_leaves_cancels_its_stream(
-    gateway: Gateway, upstream: Upstream
-) -> None:
+async def test_watcher_that_leaves_cancels_its_stream(gateway: Gateway, upstream: Upstream) -> None:
     upstream.watcher_left.clear()
     url = f"http://127.0.0.1:{gateway.port}"
     async with (
