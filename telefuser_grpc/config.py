@@ -6,8 +6,6 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from telefuser_grpc.scheduler.limits import Limits
-
 PREFIX = "TELEFUSER_"
 
 
@@ -28,7 +26,7 @@ class Settings(BaseSettings):
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one")
     gateway: bool = Field(True, description="Whether Envoy runs beside the server")
     cache_dir: Path = Field(Path("work_dirs/server_cache"), description="Tasks and their files")
-    parallelism: int = Field(1, ge=1, description="Devices in all")
+    parallelism: int | None = Field(None, ge=1, description="Devices in all; one per replica")
     num_replicas: int = Field(1, ge=1, le=16, description="Replicas that share the devices")
     max_queue_size: int = Field(10, ge=1, le=100_000, description="Tasks that wait and run")
     task_timeout: float = Field(3600.0, gt=0, description="Seconds that a run may take")
@@ -48,16 +46,9 @@ class Settings(BaseSettings):
     service_name: str = Field("telefuser", description="Name in traces")
 
     @property
-    def limits(self) -> Limits:
-        """The scheduler's share."""
-        return Limits(
-            queue=self.max_queue_size,
-            attempts=self.max_attempts,
-            task_seconds=self.task_timeout,
-            stall_seconds=self.stall_timeout,
-            cancel_seconds=self.cancel_timeout,
-            drain_seconds=self.drain_seconds,
-        )
+    def device_count(self) -> int:
+        """Devices of all replicas together."""
+        return self.parallelism or self.num_replicas
 
 
 def load_settings(**explicit: Any) -> Settings:

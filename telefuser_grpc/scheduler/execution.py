@@ -38,7 +38,7 @@ STORAGE_RETRY_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class World:
-    """What an execution works with."""
+    """What an execution works with; `opened` is set when the pipeline is loaded."""
 
     tasks: TaskStore
     replicas: ReplicaPool
@@ -46,6 +46,7 @@ class World:
     limits: Limits
     clock: Callable[[], datetime]
     estimates: Estimates
+    opened: asyncio.Event
     spawn: Callable[[Coroutine[Any, Any, None]], object]
 
 
@@ -101,6 +102,7 @@ class Execution:
             self.task = await self._save(self._after_death(death))
 
     async def _attempt(self) -> None:
+        await self._world.opened.wait()
         try:
             async with self._world.replicas.lease(first=self.task.attempt > 0) as replica:
                 await self._change(lambda task: task.start(replica.id, self._world.clock()))

@@ -273,7 +273,7 @@ class Uploads(Protocol):
     """Keeps the files that callers send to be inputs."""
 
     def receive(
-        self, filename: str, size_bytes: int, sha256: str
+        self, *, size_bytes: int = 0, sha256: str = ""
     ) -> AbstractAsyncContextManager[UploadSink]:
         """Opens a sink; what was not finished when the block is left is removed.
 

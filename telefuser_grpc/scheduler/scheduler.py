@@ -35,6 +35,7 @@ class Scheduler:
             limits=limits,
             clock=clock,
             estimates=Estimates(),
+            opened=asyncio.Event(),
             spawn=self._group.create_task,
         )
         self._executions: dict[str, Execution] = {}
@@ -49,8 +50,12 @@ class Scheduler:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._drain()
+        await self.drain()
         await self._group.__aexit__(None, None, None)
+
+    def open(self) -> None:
+        """Begins to run tasks: the pipeline is loaded."""
+        self._world.opened.set()
 
     @contextmanager
     def reserve(self) -> Iterator[None]:
@@ -135,8 +140,11 @@ class Scheduler:
                 await execution.interrupt(ReplicaDied("The server stopped during the run"))
             self.submit(execution.task)
 
-    async def _drain(self) -> None:
-        """Gives running tasks a moment, then stops them so that the next server runs them."""
+    async def drain(self) -> None:
+        """Admits nothing more, gives running tasks a moment, then stops them for the next server.
+
+        What waits stays stored and waits for the next server too.
+        """
         self._is_closing = True
         for execution in list(self._executions.values()):
             if execution.task.state is TaskState.PENDING:

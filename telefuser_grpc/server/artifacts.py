@@ -28,7 +28,7 @@ class ArtifactServicer(ArtifactServiceServicer):
     ) -> pb.UploadInputResponse:
         promise = await _promise(requests)
         async with self._uploads.receive(
-            promise.filename, promise.size_bytes, promise.sha256
+            size_bytes=promise.size_bytes, sha256=promise.sha256
         ) as sink:
             async for request in requests:
                 await sink.write(request.chunk)

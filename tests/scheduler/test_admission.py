@@ -1,0 +1,208 @@
+"""The way in: what becomes a task, and what is refused and why."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from telefuser_grpc.domain.contract import PipelineContract
+from telefuser_grpc.domain.task import Task, TaskState
+from telefuser_grpc.errors import (
+    InputRejected,
+    InvalidFields,
+    MissingInputs,
+    MissingParameters,
+    PipelineNotReady,
+    QueueFull,
+    RequestIdReused,
+    TaskAlreadyExists,
+    TeleFuserError,
+    UnsupportedTask,
+)
+from telefuser_grpc.scheduler.admission import Admission, TaskRequest
+from tests.fakes.artifacts import MemoryArtifactStore, MemoryMediaInputs
+from tests.fakes.replicas import FakePool, Script
+from tests.fakes.tasks import MemoryTaskStore
+from tests.scheduler.house import House
+
+CONTRACT = PipelineContract.parse(
+    {
+        "supported_tasks": ["t2v", "i2v"],
+        "task_contracts": {
+            "t2v": {
+                "parameters": {
+                    "prompt": {"type": "string", "required": True, "max_length": 50},
+                    "steps": {"type": "integer", "default": 4, "minimum": 1, "maximum": 8},
+                }
+            },
+            "i2v": {"parameters": {"prompt": {"type": "string", "required": True}}},
+        },
+    },
+    stem="pipeline",
+)
+LEGACY = PipelineContract.legacy("t2v", stem="pipeline")
+
+
+class Door:
+    """An admission and the fakes around it; replicas hang, so that the queue fills."""
+
+    def __init__(self, house: House) -> None:
+        self.house = house
+        self.inputs = MemoryMediaInputs()
+        self.admission = Admission(tasks=house.tasks, inputs=self.inputs, scheduler=house.scheduler)
+        self.admission.open(CONTRACT)
+
+    async def admit(self, **request: object) -> Task:
+        """Admits a t2v request, changed as told."""
+        given = {"fields": {"prompt": "a red ball"}, "kind": "t2v"} | request
+        return await self.admission.admit(TaskRequest(**given))  # type: ignore[arg-type]
+
+
+@pytest.fixture
+async def door(tmp_path: Path) -> AsyncIterator[Door]:
+    pool = FakePool(script=Script(hangs_after=1))
+    house = House(tasks=MemoryTaskStore(), pool=pool, artifacts=MemoryArtifactStore(tmp_path))
+    async with house.scheduler:
+        house.scheduler.open()
+        yield Door(house)
+
+
+async def test_an_admitted_task_is_stored_with_the_contracts_defaults(door: Door) -> None:
+    task = await door.admit()
+
+    stored = await door.house.tasks.get(task.id)
+    assert stored.fields == {"prompt": "a red ball", "steps": 4}
+    assert stored.output_name == f"{task.id}.mp4"
+    assert task.id.startswith("task_")
+
+
+async def test_generic_defaults_fill_only_what_the_contract_does_not_declare(door: Door) -> None:
+    task = await door.admit(generic_defaults={"steps": 99, "resolution": "720p"})
+
+    assert task.fields["steps"] == 4
+    assert task.fields["resolution"] == "720p"
+
+
+async def test_the_kind_is_inferred_from_the_media_given(door: Door) -> None:
+    media = {"prompt": "it moves", "first_image_path": "upload:1"}
+
+    task = await door.admit(kind="", fields=media)
+
+    assert task.kind == "i2v"
+    assert task.inputs == {"first_image_path": "first_image_path.png"}
+    assert "first_image_path" not in task.fields
+
+
+async def test_nothing_is_admitted_before_a_pipeline_is_loaded(door: Door) -> None:
+    admission = Admission(
+        tasks=door.house.tasks, inputs=door.inputs, scheduler=door.house.scheduler
+    )
+
+    with pytest.raises(PipelineNotReady):
+        await admission.admit(TaskRequest(fields={"prompt": "x"}))
+
+
+@pytest.mark.parametrize(
+    ("request_fields", "refusal"),
+    [
+        ({"kind": "vsr"}, UnsupportedTask),
+        ({"kind": "i2v", "fields": {}}, MissingInputs),
+        ({"fields": {}}, MissingParameters),
+        ({"fields": {"prompt": ""}}, MissingParameters),
+        ({"fields": {"prompt": "x" * 51}}, InvalidFields),
+        ({"fields": {"prompt": "x", "steps": 9}}, InvalidFields),
+        ({"fields": {"prompt": "x", "steps": "4"}}, InvalidFields),
+        ({"fields": {"prompt": "x", "note": "y" * 32_001}}, InvalidFields),
+        ({"task_id": "../etc"}, InvalidFields),
+        ({"request_id": "r" * 129}, InvalidFields),
+    ],
+)
+async def test_a_request_that_the_contract_refuses_leaves_nothing(
+    door: Door, request_fields: dict[str, object], refusal: type[TeleFuserError]
+) -> None:
+    with pytest.raises(refusal):
+        await door.admit(**request_fields)
+
+    assert door.house.tasks.counts()[TaskState.PENDING] == 0
+    assert door.inputs.taken == []
+
+
+async def test_a_missing_input_is_told_before_a_missing_parameter(door: Door) -> None:
+    with pytest.raises(MissingInputs) as refusal:
+        await door.admit(kind="i2v", fields={})
+
+    assert refusal.value.missing == ("first_image_path",)
+
+
+async def test_a_file_without_a_contract_needs_a_prompt(door: Door) -> None:
+    door.admission.open(LEGACY)
+
+    with pytest.raises(InvalidFields) as refusal:
+        await door.admit(fields={})
+
+    assert [each.field for each in refusal.value.violations] == ["prompt"]
+
+
+async def test_refused_media_gives_the_place_in_the_queue_back(door: Door) -> None:
+    door.inputs.fault = InputRejected("first_image_path", "does not decode")
+    media = {"prompt": "x", "first_image_path": "upload:1"}
+
+    for _ in range(5):
+        with pytest.raises(InputRejected):
+            await door.admit(kind="i2v", fields=media)
+
+    door.inputs.fault = None
+    assert (await door.admit()).state is TaskState.PENDING
+
+
+async def test_a_full_queue_refuses_before_media_is_taken(door: Door) -> None:
+    for _ in range(4):
+        await door.admit()
+
+    with pytest.raises(QueueFull):
+        await door.admit(kind="i2v", fields={"prompt": "x", "first_image_path": "upload:1"})
+
+    assert door.inputs.dropped == []
+    assert len(door.inputs.taken) == 4
+
+
+async def test_the_same_request_id_gives_the_same_task(door: Door) -> None:
+    first = await door.admit(request_id="r1")
+
+    second = await door.admit(request_id="r1")
+
+    assert second.id == first.id
+    assert door.house.tasks.counts()[TaskState.PENDING] <= 1
+
+
+async def test_the_same_request_twice_at_once_gives_one_task(door: Door) -> None:
+    tasks = await asyncio.gather(*(door.admit(request_id="r1") for _ in range(4)))
+
+    assert len({task.id for task in tasks}) == 1
+
+
+async def test_a_repeated_request_is_answered_even_when_the_queue_is_full(door: Door) -> None:
+    first = await door.admit(request_id="r1")
+    for _ in range(3):
+        await door.admit()
+
+    assert (await door.admit(request_id="r1")).id == first.id
+
+
+async def test_another_request_under_the_same_request_id_is_refused(door: Door) -> None:
+    await door.admit(request_id="r1")
+
+    with pytest.raises(RequestIdReused):
+        await door.admit(request_id="r1", fields={"prompt": "a blue ball"})
+
+
+async def test_a_chosen_id_is_taken_once_and_its_media_stay(door: Door) -> None:
+    media = {"prompt": "x", "first_image_path": "upload:1"}
+    await door.admit(task_id="mine", kind="i2v", fields=media)
+
+    with pytest.raises(TaskAlreadyExists):
+        await door.admit(task_id="mine", kind="i2v", fields=media)
+
+    assert door.inputs.taken == ["mine"]
+    assert door.inputs.dropped == []
