@@ -84,6 +84,7 @@ def _clusters(config: Config, options: GatewayOptions) -> None:
     _point(clusters["server"], options.upstream)
     if options.otlp_endpoint is None:
         config["static_resources"]["clusters"].remove(clusters["otlp"])
+        del config["layered_runtime"]
     else:
         _point(clusters["otlp"], options.otlp_endpoint)
 
