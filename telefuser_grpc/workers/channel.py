@@ -87,6 +87,11 @@ class ReplicaChannel:
             return None
         return _unpack(self._decoder, body) if body else None
 
+    def close(self) -> None:
+        """Closes the end; the other side reads an end of file."""
+        self._file.close()
+        self._socket.close()
+
 
 def _pack(frame: FromServer | FromReplica) -> bytes:
     body = msgspec.json.encode(frame)

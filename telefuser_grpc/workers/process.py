@@ -7,6 +7,7 @@ import signal
 import socket
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from telefuser_grpc.workers.channel import ServerChannel
 from telefuser_grpc.workers.devices import VISIBILITY_VARIABLE
@@ -87,7 +88,7 @@ class ReplicaProcess:
 def replica_environment(inherited: Mapping[str, str], devices: Sequence[str]) -> dict[str, str]:
     """Returns a replica's environment: the server's, its own devices, and the same imports."""
     environment = dict(inherited)
-    environment["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
+    environment["PYTHONPATH"] = os.pathsep.join(path or str(Path.cwd()) for path in sys.path)
     if devices:
         environment[VISIBILITY_VARIABLE] = ",".join(devices)
     else:

@@ -2,6 +2,7 @@
 
 import os
 import stat
+from pathlib import Path
 from typing import Any
 
 PIPELINE_CONTRACT = {
@@ -28,9 +29,9 @@ def run(pipeline: object, request: dict[str, Any], context: Any) -> None:
 
 
 def _write(data: bytes) -> None:
-    for name in os.listdir("/proc/self/fd"):
-        if name not in "012" and _is_socket(int(name)):
-            os.write(int(name), data)
+    for entry in list(Path("/proc/self/fd").iterdir()):
+        if entry.name not in "012" and _is_socket(int(entry.name)):
+            os.write(int(entry.name), data)
 
 
 def _is_socket(number: int) -> bool:

@@ -1,0 +1,173 @@
+"""No process and no descriptor is left behind, whoever dies first."""
+
+import asyncio
+import os
+import select
+import signal
+import subprocess
+import sys
+from contextlib import aclosing
+from pathlib import Path
+
+import pytest
+
+from telefuser_grpc.errors import ReplicaDied
+from telefuser_grpc.workers.messages import Load, RunJob, Stepped
+from telefuser_grpc.workers.pool import LocalReplicaPool
+from telefuser_grpc.workers.process import COMMAND, ReplicaProcess, replica_environment
+from tests.workers.local_pool import TESTS, local_pool, make_job
+
+SERVER = """
+import asyncio
+from tests.workers.local_pool import local_pool, make_job
+
+async def serve():
+    async with local_pool("stalling") as pool, pool.lease() as replica:
+        run = await replica.run(make_job(prompt="hang"))
+        async for _ in run.updates():
+            print("pid", replica.pid, flush=True)
+
+asyncio.run(serve())
+"""
+
+
+async def test_closing_leaves_no_process() -> None:
+    async with (
+        local_pool("noop", replicas=2) as pool,
+        pool.lease() as one,
+        pool.lease() as other,
+    ):
+        pids = [one.pid, other.pid]
+
+    assert not any(_exists(pid) for pid in pids)
+
+
+async def test_closing_kills_a_run_that_hangs() -> None:
+    async with local_pool("stalling", stop_grace_seconds=0.05) as pool, pool.lease() as replica:
+        run = await replica.run(make_job(prompt="hang"))
+        async with aclosing(run.updates()) as updates:
+            await anext(updates)
+
+    assert not _exists(replica.pid)
+
+
+async def test_closing_while_loading_leaves_no_process() -> None:
+    pid = 0
+    async with (
+        local_pool("noop", stop_grace_seconds=0.0) as pool,
+        aclosing(pool.changes()) as changes,
+    ):
+        while not pid:
+            await anext(changes)
+            pid = pool.status()[0].pid
+
+    assert not _exists(pid)
+
+
+async def test_twenty_deaths_leak_no_descriptor() -> None:
+    async with local_pool("crashing") as pool:
+        await _crash(pool)
+        async with pool.lease():
+            before = _descriptors()
+        for _ in range(20):
+            await _crash(pool)
+        async with pool.lease():
+            after = _descriptors()
+
+        assert pool.status()[0].restarts == 21
+    assert after == before
+
+
+async def test_a_replica_exits_in_the_middle_of_a_run_when_its_server_has_gone() -> None:
+    process = await _hung_replica()
+
+    process.channel.close()
+
+    async with asyncio.timeout(5):
+        await process._child.wait()
+
+
+async def test_a_replica_ignores_the_interrupt_of_a_terminal() -> None:
+    process = await _started("stalling")
+    process.channel.send(RunJob(make_job()))
+    assert isinstance(await process.channel.receive(), Stepped)
+
+    os.kill(process.pid, signal.SIGINT)
+
+    for _ in range(3):
+        assert isinstance(await process.channel.receive(), Stepped)
+    process.kill()
+    await process._child.wait()
+    assert process.exit_text == "was killed by SIGKILL"
+
+
+async def test_a_command_that_does_not_exist_cannot_be_started() -> None:
+    before = _descriptors()
+
+    with pytest.raises(OSError, match="No such file"):
+        await ReplicaProcess.spawn(("/nowhere/python",), {})
+
+    await asyncio.sleep(0)  # the transport closes its socket in the next turn
+    assert _descriptors() == before
+
+
+def test_a_killed_server_leaves_no_process() -> None:
+    server = subprocess.Popen(
+        [sys.executable, "-c", SERVER], stdout=subprocess.PIPE, text=True, cwd=TESTS.parent
+    )
+    with server:
+        assert server.stdout is not None
+        line = next(line for line in server.stdout if line.startswith("pid"))
+        replica = os.pidfd_open(int(line.split()[1]))
+        server.kill()
+
+    death = select.poll()
+    death.register(replica, select.POLLIN)
+    assert death.poll(5000)
+    os.close(replica)
+
+
+def test_a_replica_sees_its_own_devices() -> None:
+    environment = replica_environment({"CUDA_VISIBLE_DEVICES": "0,1"}, ["GPU-1f", "1"])
+
+    assert environment["CUDA_VISIBLE_DEVICES"] == "GPU-1f,1"
+    assert "OMP_NUM_THREADS" not in environment
+
+
+def test_a_replica_without_devices_uses_one_thread_unless_told_otherwise() -> None:
+    assert replica_environment({}, ())["OMP_NUM_THREADS"] == "1"
+    assert replica_environment({"OMP_NUM_THREADS": "8"}, ())["OMP_NUM_THREADS"] == "8"
+    assert "CUDA_VISIBLE_DEVICES" not in replica_environment({}, ())
+
+
+async def _crash(pool: LocalReplicaPool) -> None:
+    async with pool.lease() as replica:
+        run = await replica.run(make_job(prompt="exit"))
+        with pytest.raises(ReplicaDied, match="exited with status 3"):
+            async for _ in run.updates():
+                pass
+
+
+async def _started(pipeline: str) -> ReplicaProcess:
+    process = await ReplicaProcess.spawn(COMMAND, replica_environment(os.environ, ()))
+    path = str(TESTS / "pipelines" / f"{pipeline}_pipeline.py")
+    process.channel.send(
+        Load(pipeline=path, task=None, parallelism=1, preview_interval_seconds=0.0)
+    )
+    await process.channel.receive()
+    return process
+
+
+async def _hung_replica() -> ReplicaProcess:
+    process = await _started("stalling")
+    process.channel.send(RunJob(make_job(prompt="hang")))
+    await process.channel.receive()
+    return process
+
+
+def _exists(pid: int) -> bool:
+    return Path(f"/proc/{pid}").exists()
+
+
+def _descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
