@@ -1,0 +1,142 @@
+"""Turns what a request says of its media into checked files of the task."""
+
+import secrets
+import shutil
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from telefuser_grpc.domain.artifact import MediaFacts
+from telefuser_grpc.domain.contract import is_empty
+from telefuser_grpc.domain.kinds import INPUT_FIELDS
+from telefuser_grpc.errors import InputRejected, UploadNotFound, UploadTooLarge
+from telefuser_grpc.media.disk import (
+    in_thread,
+    link_or_copy,
+    make_folder,
+    publish,
+    remove_empty,
+    write_file,
+    writing,
+)
+from telefuser_grpc.media.formats import check_format, extension
+from telefuser_grpc.media.inline import decode_inline, is_inline
+from telefuser_grpc.media.server_files import read_server_file
+from telefuser_grpc.media.uploads import LocalUploads
+from telefuser_grpc.pipeline.probe import ProbeLimits, Undecodable, probe
+
+UPLOAD_PREFIX = "upload:"
+
+
+class LocalMediaInputs:
+    """Keeps the inputs of a task as files below `<root>/tasks/<task id>/inputs`."""
+
+    def __init__(
+        self,
+        root: Path,
+        *,
+        uploads: LocalUploads,
+        allowed_roots: Sequence[Path],
+        max_bytes: int,
+        limits: ProbeLimits,
+    ) -> None:
+        self._root = root
+        self._uploads = uploads
+        self._allowed_roots = tuple(allowed_roots)
+        self._max_bytes = max_bytes
+        self._limits = limits
+
+    async def take(self, task_id: str, fields: Mapping[str, Any]) -> dict[str, str]:
+        """Stores each given media field as a checked file; returns names by field.
+
+        Raises:
+            InputRejected, UploadTooLarge, UploadNotFound, StorageFull
+        """
+        given = {name: fields[name] for name in INPUT_FIELDS if not is_empty(fields.get(name))}
+        if not given:
+            return {}
+        folder = self._folder(task_id)
+        mark = secrets.token_hex(4)
+        try:
+            return await in_thread(self._take, folder, mark, given)
+        except BaseException:
+            await in_thread(_remove, folder, mark)
+            raise
+
+    async def drop(self, task_id: str) -> None:
+        """Removes the inputs of a task that was refused after all."""
+        await in_thread(_remove_folder, self._folder(task_id))
+
+    def _folder(self, task_id: str) -> Path:
+        return self._root / "tasks" / task_id / "inputs"
+
+    def _take(self, folder: Path, mark: str, given: Mapping[str, Any]) -> dict[str, str]:
+        with writing():
+            make_folder(folder)
+        return {
+            field: self._store(field, reference, folder / f"{field}_{mark}.part")
+            for field, reference in given.items()
+        }
+
+    def _store(self, field: str, reference: Any, part: Path) -> str:
+        if not isinstance(reference, str):
+            raise InputRejected(field, "must be text: an upload, a data URL or a path")
+        facts = self._fetch(field, reference, part)
+        check_format(field, facts, part)
+        path = part.with_suffix(f".{extension(facts.content_type)}")
+        with writing():
+            publish(part, path)
+        return path.name
+
+    def _fetch(self, field: str, reference: str, part: Path) -> MediaFacts:
+        if reference.startswith(UPLOAD_PREFIX):
+            return self._take_upload(reference.removeprefix(UPLOAD_PREFIX), part)
+        with writing():
+            write_file(part, self._limited(field, self._read(field, reference)))
+        try:
+            return probe(part, limits=self._limits)
+        except Undecodable as error:
+            raise InputRejected(field, error.message) from error
+
+    def _take_upload(self, upload_id: str, part: Path) -> MediaFacts:
+        """Links the upload's file, which was checked when it came, and never changes."""
+        upload = self._uploads.read(upload_id)
+        with writing():
+            try:
+                link_or_copy(self._uploads.path(upload_id), part)
+            except FileNotFoundError as error:
+                raise UploadNotFound(upload_id) from error
+        return upload.facts
+
+    def _read(self, field: str, reference: str) -> Iterator[bytes]:
+        if reference[:8].lower().startswith(("http://", "https://")):
+            raise InputRejected(
+                field,
+                "URL inputs are not accepted by this server; upload the file or send a data URL",
+            )
+        if is_inline(reference):
+            return decode_inline(field, reference, max_bytes=self._max_bytes)
+        return read_server_file(
+            field, reference, roots=self._allowed_roots, max_bytes=self._max_bytes
+        )
+
+    def _limited(self, field: str, chunks: Iterable[bytes]) -> Iterator[bytes]:
+        size_bytes = 0
+        for chunk in chunks:
+            size_bytes += len(chunk)
+            if size_bytes > self._max_bytes:
+                raise UploadTooLarge(field, self._max_bytes)
+            yield chunk
+
+
+def _remove(folder: Path, mark: str) -> None:
+    for path in folder.glob(f"*_{mark}.*"):
+        with suppress(OSError):
+            path.unlink()
+    remove_empty(folder, folder.parent)
+
+
+def _remove_folder(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    remove_empty(folder.parent)

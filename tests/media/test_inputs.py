@@ -1,0 +1,411 @@
+"""Inputs: what a request may say of its media, and that a refusal leaves nothing on the disk."""
+
+import asyncio
+import base64
+import errno
+import os
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from telefuser_grpc.errors import (
+    InputRejected,
+    InvalidRequest,
+    StorageFull,
+    UploadNotFound,
+    UploadTooLarge,
+)
+from telefuser_grpc.media import inputs as inputs_module
+from telefuser_grpc.media.inputs import LocalMediaInputs
+from telefuser_grpc.media.uploads import LocalUploads
+from telefuser_grpc.pipeline.probe import ProbeLimits
+from telefuser_grpc.storage.artifacts import LocalArtifactStore
+from tests.fakes.media_files import mp4, noise, png_bomb, still, truncated, wav
+
+TASK = "task_1"
+MAX_BYTES = 2**20
+
+
+class Bench:
+    """Inputs and uploads below one folder, with one folder of the server opened."""
+
+    def __init__(self, tmp_path: Path) -> None:
+        self.root = tmp_path / "root"
+        self.opened = tmp_path / "opened"
+        self.secret = tmp_path / "secret"
+        for folder in (self.root, self.opened, self.secret):
+            folder.mkdir()
+        limits = ProbeLimits(max_pixels=2**20)
+        self.uploads = LocalUploads(self.root, max_bytes=MAX_BYTES, limits=limits)
+        self.inputs = LocalMediaInputs(
+            self.root,
+            uploads=self.uploads,
+            allowed_roots=[self.opened],
+            max_bytes=MAX_BYTES,
+            limits=limits,
+        )
+
+    async def take(self, **fields: Any) -> dict[str, str]:
+        return await self.inputs.take(TASK, fields)
+
+    async def upload(self, content: bytes) -> str:
+        async with self.uploads.receive() as sink:
+            await sink.write(content)
+            return (await sink.finish()).id
+
+    def content(self, name: str) -> bytes:
+        return Path(LocalArtifactStore(self.root).input_path(TASK, name)).read_bytes()
+
+    def files(self) -> list[str]:
+        tasks = self.root / "tasks"
+        return sorted(path.relative_to(tasks).as_posix() for path in tasks.rglob("*"))
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path)
+
+
+def data_url(content: bytes, type: str = "image/png") -> str:
+    return f"data:{type};base64,{base64.b64encode(content).decode()}"
+
+
+async def test_a_request_without_media_costs_nothing(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(inputs_module, "in_thread")
+
+    taken = await bench.take(prompt="a cat", first_image_path="", audio_path=None)
+
+    assert taken == {}
+    assert list(bench.root.iterdir()) == []
+
+
+async def test_a_data_url_becomes_a_file_of_the_task(bench: Bench) -> None:
+    content = still("JPEG")
+
+    taken = await bench.take(first_image_path=data_url(content, "image/png;name=lie.png"))
+
+    name = taken["first_image_path"]
+    assert name.startswith("first_image_path_")
+    assert name.endswith(".jpg")
+    assert bench.content(name) == content
+    assert bench.files() == [TASK, f"{TASK}/inputs", f"{TASK}/inputs/{name}"]
+
+
+async def test_bare_base64_becomes_a_file_of_the_task(bench: Bench) -> None:
+    taken = await bench.take(first_image_path=base64.b64encode(still()).decode())
+
+    assert bench.content(taken["first_image_path"]) == still()
+
+
+async def test_an_upload_becomes_a_file_of_the_task_without_a_copy(bench: Bench) -> None:
+    upload_id = await bench.upload(mp4())
+
+    taken = await bench.take(ref_video_path=f"upload:{upload_id}")
+
+    (stored,) = (bench.root / "tasks" / TASK / "inputs").iterdir()
+    assert stored.name == taken["ref_video_path"]
+    assert stored.suffix == ".mp4"
+    assert stored.samefile(bench.uploads.path(upload_id))
+
+
+async def test_an_upload_that_cannot_be_linked_is_copied(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(target: Path, source: Path) -> None:
+        raise OSError(errno.EXDEV, "another file system")
+
+    upload_id = await bench.upload(still())
+    monkeypatch.setattr(Path, "hardlink_to", refuse)
+
+    taken = await bench.take(first_image_path=f"upload:{upload_id}")
+
+    assert bench.content(taken["first_image_path"]) == still()
+
+
+async def test_an_input_outlives_the_sweep_of_its_upload(bench: Bench) -> None:
+    upload_id = await bench.upload(still())
+    taken = await bench.take(first_image_path=f"upload:{upload_id}")
+    folder = bench.uploads.path(upload_id).parent
+    for path in folder.iterdir():
+        path.unlink()
+    folder.rmdir()
+
+    assert bench.content(taken["first_image_path"]) == still()
+
+
+async def test_a_file_in_an_opened_folder_is_copied(bench: Bench) -> None:
+    source = bench.opened / "sub" / "clip.without-ending"
+    source.parent.mkdir()
+    source.write_bytes(mp4())
+
+    taken = await bench.take(ref_video_path=str(source))
+
+    source.write_bytes(b"changed afterwards")
+    assert taken["ref_video_path"].endswith(".mp4")
+    assert bench.content(taken["ref_video_path"]) == mp4()
+
+
+async def test_every_field_takes_what_it_is_for(bench: Bench) -> None:
+    taken = await bench.take(
+        first_image_path=data_url(still("WEBP")),
+        last_image_path=data_url(still("GIF")),
+        ref_video_path=data_url(mp4()),
+        audio_path=data_url(wav()),
+    )
+
+    suffixes = {field: name.rpartition(".")[2] for field, name in taken.items()}
+    assert suffixes == {
+        "first_image_path": "webp",
+        "last_image_path": "gif",
+        "ref_video_path": "mp4",
+        "audio_path": "wav",
+    }
+
+
+async def test_the_sound_may_come_from_a_video(bench: Bench) -> None:
+    taken = await bench.take(audio_path=data_url(mp4(with_sound=True)))
+
+    assert taken["audio_path"].endswith(".mp4")
+
+
+@pytest.mark.parametrize(
+    ("field", "content", "remedy"),
+    [
+        ("first_image_path", mp4(), "send an image"),
+        ("last_image_path", wav(), "send an image"),
+        ("ref_video_path", still(), "send a video"),
+        ("ref_video_path", wav(), "send a video"),
+        ("audio_path", still(), "send a sound"),
+        ("audio_path", mp4(), "send one with sound"),
+    ],
+)
+async def test_media_of_the_wrong_kind_is_refused_without_a_trace(
+    bench: Bench, field: str, content: bytes, remedy: str
+) -> None:
+    upload_id = await bench.upload(content)
+
+    for reference in (data_url(content), f"upload:{upload_id}"):
+        with pytest.raises(InputRejected, match=remedy) as caught:
+            await bench.take(**{field: reference})
+        assert [each.field for each in caught.value.violations] == [field]
+
+    assert bench.files() == []
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"", "empty"),
+        (b"text that calls itself a picture", "known format"),
+        (truncated(noise(width=64, height=64)), "damaged"),
+        (png_bomb(), "pixels"),
+    ],
+)
+async def test_media_that_does_not_decode_is_refused_without_a_trace(
+    bench: Bench, content: bytes, why: str
+) -> None:
+    (bench.opened / "a.png").write_bytes(content)
+
+    for reference in (data_url(content), str(bench.opened / "a.png")):
+        with pytest.raises(InputRejected, match=why):
+            await bench.take(first_image_path=reference)
+
+    assert bench.files() == []
+
+
+async def test_a_cut_off_video_is_refused_without_a_trace(bench: Bench) -> None:
+    with pytest.raises(InputRejected, match=r"ref_video_path: is (damaged|cut off)"):
+        await bench.take(ref_video_path=data_url(truncated(mp4(frames=40))))
+
+    assert bench.files() == []
+
+
+async def test_media_beyond_the_limit_is_refused_without_a_trace(bench: Bench) -> None:
+    too_large = bytes(MAX_BYTES + 1)
+    (bench.opened / "a.png").write_bytes(too_large)
+
+    for reference in (data_url(too_large), str(bench.opened / "a.png")):
+        with pytest.raises(UploadTooLarge) as caught:
+            await bench.take(first_image_path=reference)
+        assert caught.value.metadata["limit_bytes"] == str(MAX_BYTES)
+
+    assert bench.files() == []
+
+
+async def test_one_bad_field_takes_the_good_ones_with_it(bench: Bench) -> None:
+    with pytest.raises(InputRejected, match="last_image_path"):
+        await bench.take(first_image_path=data_url(still()), last_image_path=data_url(b"no"))
+
+    assert bench.files() == []
+
+
+async def test_a_refusal_leaves_what_was_there_before(bench: Bench) -> None:
+    taken = await bench.take(first_image_path=data_url(still()))
+
+    with pytest.raises(InputRejected):
+        await bench.take(first_image_path=data_url(b"no"))
+
+    assert bench.content(taken["first_image_path"]) == still()
+
+
+@pytest.mark.parametrize("url", ["http://example.com/a.png", "HTTPS://example.com/a.png"])
+async def test_addresses_are_not_fetched(bench: Bench, url: str) -> None:
+    with pytest.raises(InputRejected, match="URL inputs are not accepted by this server"):
+        await bench.take(first_image_path=url)
+
+    assert bench.files() == []
+
+
+@pytest.mark.parametrize("upload_id", ["", "upload_" + "a" * 26, "../../etc/passwd"])
+async def test_an_unknown_upload_is_not_found(bench: Bench, upload_id: str) -> None:
+    with pytest.raises(UploadNotFound):
+        await bench.take(first_image_path=f"upload:{upload_id}")
+
+    assert bench.files() == []
+
+
+@pytest.mark.parametrize("value", [7, True, ["a"], {"url": "a"}])
+async def test_a_reference_must_be_text(bench: Bench, value: Any) -> None:
+    with pytest.raises(InputRejected, match="must be text"):
+        await bench.take(first_image_path=value)
+
+
+async def test_paths_outside_and_absent_ones_get_the_same_answer(bench: Bench) -> None:
+    hidden = bench.secret / "a.png"
+    hidden.write_bytes(still())
+    (bench.opened / "link.png").symlink_to(hidden)
+    (bench.opened / "folder").symlink_to(bench.secret)
+    (bench.opened / "loop").symlink_to(bench.opened / "loop")
+    sibling = bench.opened.with_name("opened-too")
+    sibling.mkdir()
+    (sibling / "a.png").write_bytes(still())
+    os.mkfifo(bench.opened / "pipe.png")
+    references = [
+        hidden,
+        bench.secret / "absent.png",
+        bench.opened / "absent.png",
+        bench.opened / ".." / "secret" / "a.png",
+        bench.opened / "link.png",
+        bench.opened / "folder" / "a.png",
+        bench.opened / "loop",
+        bench.opened / "pipe.png",
+        bench.opened,
+        sibling / "a.png",
+        "/etc/passwd",
+        "/dev/zero",
+        "a.png",
+        "\0",
+        "\ud800",
+        "x" * 100_000,
+    ]
+
+    messages = set()
+    for reference in references:
+        with pytest.raises(InputRejected) as caught:
+            await bench.take(first_image_path=str(reference))
+        messages.add(caught.value.message)
+
+    (message,) = messages
+    assert "TELEFUSER_ALLOWED_MEDIA_ROOTS" in message
+    assert str(bench.opened) not in message
+    assert bench.files() == []
+
+
+async def test_a_link_inside_an_opened_folder_may_be_followed(bench: Bench) -> None:
+    (bench.opened / "real.png").write_bytes(still())
+    (bench.opened / "link.png").symlink_to("real.png")
+
+    taken = await bench.take(first_image_path=str(bench.opened / "link.png"))
+
+    assert bench.content(taken["first_image_path"]) == still()
+
+
+async def test_an_opened_folder_may_itself_be_a_link(bench: Bench, tmp_path: Path) -> None:
+    (bench.opened / "a.png").write_bytes(still())
+    (tmp_path / "alias").symlink_to(bench.opened)
+    inputs = LocalMediaInputs(
+        bench.root,
+        uploads=bench.uploads,
+        allowed_roots=[tmp_path / "alias"],
+        max_bytes=MAX_BYTES,
+        limits=ProbeLimits(),
+    )
+
+    taken = await inputs.take(TASK, {"first_image_path": str(tmp_path / "alias" / "a.png")})
+
+    assert bench.content(taken["first_image_path"]) == still()
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EROFS])
+async def test_a_disk_that_refuses_is_told_as_such_without_a_trace(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    def refuse(self: Path, target: Path) -> Path:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(Path, "rename", refuse)
+
+    with pytest.raises(StorageFull):
+        await bench.take(first_image_path=data_url(still()))
+
+    assert bench.files() == []
+
+
+async def test_a_caller_that_goes_away_leaves_no_trace(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    probing, go_on = asyncio.Event(), threading.Event()
+    loop = asyncio.get_running_loop()
+    probe = inputs_module.probe
+
+    def slow_probe(path: Path, *, limits: ProbeLimits) -> Any:
+        loop.call_soon_threadsafe(probing.set)
+        go_on.wait()
+        return probe(path, limits=limits)
+
+    monkeypatch.setattr(inputs_module, "probe", slow_probe)
+    taking = asyncio.create_task(bench.take(first_image_path=data_url(still())))
+    await probing.wait()
+
+    taking.cancel()
+    loop.call_soon(go_on.set)
+
+    with pytest.raises(asyncio.CancelledError):
+        await taking
+    assert bench.files() == []
+
+
+async def test_dropping_removes_the_inputs_and_an_empty_task_folder(bench: Bench) -> None:
+    await bench.take(first_image_path=data_url(still()))
+
+    await bench.inputs.drop(TASK)
+
+    assert bench.files() == []
+
+
+async def test_dropping_leaves_everything_else_of_the_task(bench: Bench) -> None:
+    await bench.take(first_image_path=data_url(still()))
+    (bench.root / "tasks" / TASK / "outputs").mkdir()
+
+    await bench.inputs.drop(TASK)
+
+    assert bench.files() == [TASK, f"{TASK}/outputs"]
+
+
+async def test_dropping_what_is_not_there_is_no_fault(bench: Bench) -> None:
+    await bench.inputs.drop(TASK)
+
+    assert bench.files() == []
+
+
+async def test_refusals_never_name_a_folder_of_the_server(bench: Bench) -> None:
+    references = [data_url(b"no"), "upload:x", str(bench.opened / "absent.png"), "http://a/b"]
+
+    for reference in references:
+        with pytest.raises((InvalidRequest, UploadNotFound)) as caught:
+            await bench.take(first_image_path=reference)
+        assert str(bench.root) not in str(caught.value)
