@@ -1,5 +1,6 @@
 """The rules of the task store, applied to a batch of writes before any of it is on disk."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -85,6 +86,7 @@ class Batch:
         self.event_rows: list[Row] = []
         self.output_rows: list[Row] = []
         self.deleted: dict[int, Task] = {}
+        self.count_changes: Counter[TaskState] = Counter()
         self._active = active
         self._found = found
 
@@ -108,6 +110,7 @@ class Batch:
             raise TaskAlreadyExists(task.id)
         created = self._change(self.last_ordinal + 1, task, _state_change(task), write.time)
         self.last_ordinal += 1
+        self.count_changes[task.state] += 1
         self._found.requests[task.owner, task.request_id] = task.id
         return created
 
@@ -129,7 +132,10 @@ class Batch:
         runs_on = task.attempt == stored.attempt and task.state is not TaskState.PENDING
         progress = stored.progress if runs_on else None
         task = replace(task, sequence=stored.sequence, progress=progress)
-        return self._change(ordinal, task, _state_change(task), write.time)
+        saved = self._change(ordinal, task, _state_change(task), write.time)
+        self.count_changes[stored.state] -= 1
+        self.count_changes[saved.state] += 1
+        return saved
 
     def _append(self, write: Append) -> Task:
         ordinal, stored = self._get(write.task_id)
@@ -142,6 +148,7 @@ class Batch:
         if not task.state.is_terminal:
             raise TaskNotEnded(task.id, task.state)
         self.staged[task.id] = None
+        self.count_changes[task.state] -= 1
         self.deleted[ordinal] = task
         self.task_rows.pop(ordinal, None)
         self.event_rows = [row for row in self.event_rows if row[0] != ordinal]

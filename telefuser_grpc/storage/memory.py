@@ -38,6 +38,10 @@ class TaskMemory:
         """Returns how many tasks are in each state."""
         return {state: self._counts[state] for state in TaskState}
 
+    def count(self, changes: Mapping[TaskState, int]) -> None:
+        """Takes what a commit has changed in the counts."""
+        self._counts.update(changes)
+
     def remember(self, task: Task) -> None:
         """Keeps an ended task that was read from the disk."""
         if task.state.is_terminal:
@@ -49,15 +53,11 @@ class TaskMemory:
     def remove(self, task: Task) -> None:
         """Forgets a deleted task."""
         self.deletion_count += 1
-        before = self._active.pop(task.id, task)
+        self._active.pop(task.id, None)
         self._ended.pop(task.id, None)
-        self._counts[before.state] -= 1
 
     def put(self, task: Task) -> None:
         """Takes a task's new value."""
-        if before := self._active.get(task.id):
-            self._counts[before.state] -= 1
-        self._counts[task.state] += 1
         if task.state.is_terminal:
             self._active.pop(task.id, None)
             self.remember(task)

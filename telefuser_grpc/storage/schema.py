@@ -4,7 +4,7 @@ import fcntl
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 VERSION = 1
@@ -80,18 +80,16 @@ def open_for_writing(path: Path) -> sqlite3.Connection:
     Raises:
         UnusableDatabase: The file is damaged, another program's, or of a newer version.
     """
-    database = connect(path)
-    try:
-        database.execute("PRAGMA journal_mode = WAL")
-        database.execute("PRAGMA synchronous = FULL")
-        database.execute("PRAGMA journal_size_limit = 67108864")
-        _ensure_tables(database, path.name)
-    except sqlite3.DatabaseError as error:
-        database.close()
-        raise UnusableDatabase(f"{path.name} is not a usable database: {error}") from error
-    except UnusableDatabase:
-        database.close()
-        raise
+    with ExitStack() as stack:
+        try:
+            database = stack.enter_context(closing(connect(path)))
+            database.execute("PRAGMA journal_mode = WAL")
+            database.execute("PRAGMA synchronous = FULL")
+            database.execute("PRAGMA journal_size_limit = 67108864")
+            _ensure_tables(database, path.name)
+        except sqlite3.DatabaseError as error:
+            raise UnusableDatabase(f"{path.name} is not a usable database: {error}") from error
+        stack.pop_all()
     return database
 
 

@@ -125,4 +125,5 @@ class SqliteTaskStore:
             self._memory.remove(task)
         for task in commit.tasks:
             self._memory.put(task)
+        self._memory.count(commit.count_changes)
         self._hub.publish(commit.events, [task.id for task in commit.deleted])

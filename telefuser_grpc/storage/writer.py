@@ -38,6 +38,7 @@ class Commit:
     tasks: Sequence[Task]
     events: Sequence[TaskEvent]
     deleted: Sequence[Task]
+    count_changes: Mapping[TaskState, int]
 
 
 class Request(NamedTuple):
@@ -163,7 +164,7 @@ class Writer:
             else:
                 self._active[task_id] = stored
         tasks = [stored.task for stored in batch.staged.values() if stored]
-        return Commit(tasks, batch.events, list(batch.deleted.values()))
+        return Commit(tasks, batch.events, list(batch.deleted.values()), batch.count_changes)
 
     def _announce(self, commit: Commit, outcomes: Iterable[Outcome]) -> None:
         self._publish(commit)
