@@ -6,6 +6,11 @@ local INTERNAL = { -- never shown to a REST caller
   "grpc-status-details-bin", "grpc-accept-encoding", "grpc-encoding",
 }
 
+local GENERIC = { -- instead of a text that may be an exception's
+  [500] = '"Internal Server Error"',
+  [501] = '"Not Implemented"',
+}
+
 local function is_grpc(headers)
   return (headers:get("content-type") or ""):sub(1, 16) == "application/grpc"
 end
@@ -59,8 +64,8 @@ function envoy_on_response(handle)
       if message:find("DecodeError", 1, true) then
         handle:headers():replace(":status", "400") -- bytes in the path or query that are no text
         message = '"The path or the query is not UTF-8"'
-      elseif code == 500 then
-        message = '"Internal Server Error"'
+      else
+        message = GENERIC[code] or message
       end
       buffer:setBytes('{"detail":' .. message .. "}")
     end

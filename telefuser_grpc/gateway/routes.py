@@ -18,8 +18,6 @@ CLUSTER = "server"
 INTERNAL_SERVICE = "envoy.service.auth.v3.Authorization"
 
 _FILTER_CONFIG = "type.googleapis.com/envoy.config.route.v3.FilterConfig"
-_OFF = {"@type": _FILTER_CONFIG, "disabled": True}
-_ON = {"@type": _FILTER_CONFIG, "config": {}}
 _DOWNLOAD = "RestFileService.DownloadFile"
 
 Route = dict[str, Any]
@@ -79,7 +77,7 @@ def _rpc(name: str, match: Route, limits: Route) -> Route:
         "name": f"rpc-{name.strip('/.')}",
         "match": match,
         "route": {"cluster": CLUSTER, **limits},
-        "typed_per_filter_config": {"body-limit-json": _OFF},
+        "typed_per_filter_config": {"body-limit-json": _off()},
     }
 
 
@@ -118,8 +116,8 @@ def _file(binding: HttpRoute) -> Route:
         },
         "route": {"cluster": CLUSTER},
         "typed_per_filter_config": {
-            "envoy.filters.http.ext_authz": _ON,
-            "envoy.filters.http.file_server": _ON,
+            "envoy.filters.http.ext_authz": _on(),
+            "envoy.filters.http.file_server": _on(),
         },
     }
 
@@ -132,8 +130,16 @@ def _known(bindings: Sequence[HttpRoute], *, allow: str) -> Route:
         "metadata": {"filter_metadata": {"telefuser": {"allow": allow}}},
     }
     if any(each.client_streaming for each in bindings):
-        route["typed_per_filter_config"] = {"body-limit-json": _OFF, "body-limit-upload": _ON}
+        route["typed_per_filter_config"] = {"body-limit-json": _off(), "body-limit-upload": _on()}
     return route
+
+
+def _off() -> Route:
+    return {"@type": _FILTER_CONFIG, "disabled": True}
+
+
+def _on() -> Route:
+    return {"@type": _FILTER_CONFIG, "config": {}}
 
 
 def _seconds(seconds: float) -> str:

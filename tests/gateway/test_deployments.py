@@ -34,6 +34,10 @@ async def test_files_are_streamed_by_a_server_elsewhere(tmp_path: Path) -> None:
         part = await http.get("/v1/files/download/clip.mp4", headers={"range": "bytes=5-9"})
         head = await http.head("/v1/files/download/clip.mp4")
         missing = await http.get("/v1/files/download/no.mp4")
+        beyond = await http.get("/v1/files/download/clip.mp4", headers={"range": "bytes=100-"})
+        known = await http.get(
+            "/v1/files/download/clip.mp4", headers={"if-none-match": '"streamed"'}
+        )
 
     assert whole.content == bytes(range(100))
     assert whole.headers["content-length"] == "100"
@@ -42,6 +46,10 @@ async def test_files_are_streamed_by_a_server_elsewhere(tmp_path: Path) -> None:
     assert part.headers["content-range"] == "bytes 5-9/100"
     assert (head.content, head.headers["content-length"]) == (b"", "100")
     assert (missing.status_code, missing.text) == (404, '{"detail": "File not found"}')
+    assert (beyond.status_code, beyond.text) == (416, '{"detail": "Range Not Satisfiable"}')
+    assert beyond.headers["content-range"] == "bytes */100"
+    assert (known.status_code, known.content) == (304, b"")
+    assert known.headers["etag"] == '"streamed"'
     assert {method for method, _ in upstream.calls} == {"DownloadFile"}
 
 

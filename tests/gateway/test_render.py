@@ -88,6 +88,12 @@ def test_only_documented_services_are_transcoded() -> None:
     assert all(each.rpartition(".")[2].startswith("Rest") for each in services)
 
 
+def test_server_is_not_pinged_for_it_would_cut_quiet_streams() -> None:
+    (server,) = render(GatewayOptions(**PLAIN))["static_resources"]["clusters"]
+
+    assert "connection_keepalive" not in yaml.safe_dump(server)
+
+
 @pytest.mark.parametrize("upstream", ["server", "server:", ":50051", "server:grpc", ""])
 def test_upstream_that_is_no_address_is_refused(upstream: str) -> None:
     with pytest.raises(GatewayError, match="use host:port"):

@@ -218,18 +218,27 @@ class _RestFiles(files_grpc.RestFileServiceServicer):
                 context, grpc.StatusCode.NOT_FOUND, {"detail": "File not found"}, http_status=404
             )
         content = path.read_bytes()
-        headers = [
-            ("x-http-status", "200"),
-            ("etag", '"streamed"'),
-            ("accept-ranges", "bytes"),
-        ]
-        if wanted := RANGE.fullmatch(metadata.get("range", "")):
-            first, last = int(wanted[1]), int(wanted[2])
-            headers[0] = ("x-http-status", "206")
-            headers.append(("content-range", f"bytes {first}-{last}/{len(content)}"))
+        described = [("etag", '"streamed"'), ("accept-ranges", "bytes")]
+        if metadata.get("if-none-match") == '"streamed"':
+            await context.send_initial_metadata((("x-http-status", "304"), *described))
+            yield files_pb.DownloadFileResponse()
+            return
+        try:
+            span = RANGE.fullmatch(_span(metadata.get("range", ""), len(content)))
+        except ValueError:
+            trailing = (
+                ("x-http-status", "416"),
+                ("x-error-json", '{"detail": "Range Not Satisfiable"}'),
+                ("content-range", f"bytes */{len(content)}"),
+            )
+            await context.abort(grpc.StatusCode.OUT_OF_RANGE, "refused", trailing)
+        if span:
+            first, last = int(span[1]), int(span[2])
+            described.append(("x-http-status", "206"))
+            described.append(("content-range", f"bytes {first}-{last}/{len(content)}"))
             content = content[first : last + 1]
-        headers.append(("x-content-length", str(len(content))))
-        await context.send_initial_metadata(tuple(headers))
+        described.append(("x-content-length", str(len(content))))
+        await context.send_initial_metadata(tuple(described))
         if metadata["x-envoy-original-method"] == "HEAD":
             content = b""
         yield files_pb.DownloadFileResponse(
