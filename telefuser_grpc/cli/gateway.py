@@ -1,0 +1,69 @@
+"""`telefuser gateway`: what an operator needs to run Envoy in a place of its own."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from telefuser_grpc.cli.output import fail
+
+app = typer.Typer(name="gateway", help="Configure the Envoy sidecar.", no_args_is_help=True)
+
+
+@app.callback()
+def _group() -> None:
+    pass
+
+
+@app.command()
+def render(
+    out: Annotated[Path, typer.Option("--out", "-o", help="The folder to write to.")],
+    upstream: Annotated[
+        str,
+        typer.Option(
+            "--upstream",
+            metavar="HOST:PORT|SOCKET",
+            help="The gRPC server that `telefuser serve --no-gateway` runs.",
+        ),
+    ],
+    host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "0.0.0.0",
+    port: Annotated[int, typer.Option("--port", "-p", min=1, max=65535, help="Port.")] = 8000,
+    artifact_root: Annotated[
+        Path | None,
+        typer.Option(
+            "--artifact-root", help="Where the artifacts lie, if Envoy sees the same disk."
+        ),
+    ] = None,
+    cors_origins: Annotated[
+        list[str] | None,
+        typer.Option("--cors-origin", help="A web page's origin that may call, or *."),
+    ] = None,
+    otlp_endpoint: Annotated[
+        str | None,
+        typer.Option("--otlp-endpoint", metavar="HOST:PORT", help="Collector of traces."),
+    ] = None,
+    access_log: Annotated[
+        bool, typer.Option("--access-log/--no-access-log", help="Log every request.")
+    ] = True,
+) -> None:
+    """Write Envoy's configuration, for a sidecar in its own container.
+
+    Start Envoy inside the folder: envoy -c envoy.yaml
+    """
+    from telefuser_grpc.gateway.options import GatewayError, GatewayOptions
+    from telefuser_grpc.gateway.render import write
+
+    options = GatewayOptions(
+        upstream=upstream,
+        host=host,
+        port=port,
+        artifact_root=artifact_root.absolute() if artifact_root else None,
+        cors_origins=tuple(cors_origins or ()),
+        otlp_endpoint=otlp_endpoint,
+        access_log=access_log,
+    )
+    try:
+        configuration = write(options, out)
+    except GatewayError as error:
+        fail(str(error))
+    print(f"wrote {configuration}; start Envoy in that folder: envoy -c {configuration.name}")
