@@ -1,13 +1,14 @@
 """The life of one task, from its admission to its end."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import structlog
 
+from telefuser_grpc.domain.artifact import Artifact, OutputFile
 from telefuser_grpc.domain.job import Job
 from telefuser_grpc.domain.task import Task, TaskState
 from telefuser_grpc.errors import (
@@ -119,11 +120,17 @@ class Execution:
             self._run = None
 
     async def _begin(self, replica: Replica) -> Run:
-        folder = await self._world.artifacts.prepare(self.task.id, self.task.attempt)
+        folder = await self._scratch()
         run = self._run = await replica.run(self._job(folder))
         if self._is_halted or self.task.state is TaskState.CANCELLING:
             self._stop_run()
         return run
+
+    async def _scratch(self) -> str:
+        """Returns the attempt's folder; a task that makes no file has none."""
+        if not self.task.output_name:
+            return ""
+        return await self._world.artifacts.prepare(self.task.id, self.task.attempt)
 
     async def _follow(self, run: Run) -> None:
         """Passes on what the replica tells until the frames are made and it is free again."""
@@ -153,6 +160,12 @@ class Execution:
     async def _fail(self, error: TeleFuserError) -> None:
         await self._end(lambda task: task.fail(error, self._world.clock()))
 
+    async def _adopt(self, files: Sequence[OutputFile]) -> tuple[Artifact, ...]:
+        if not files:
+            return ()
+        with span("task.store"):
+            return await self._world.artifacts.adopt(self.task.id, self.task.media_type, files)
+
     async def _end(self, change: Callable[[Task], Task]) -> None:
         """Saves what `change` makes of the task, or its cancellation where that was asked for."""
         async with self._lock:
@@ -161,8 +174,6 @@ class Execution:
                 self.task = await self._save(cancelled)
             elif not self.task.state.is_terminal:
                 self.task = await self._save(change(self.task))
-        if self.task.state.is_terminal:
-            await self._world.artifacts.discard_scratch(self.task.id)
 
     async def _change(self, change: Callable[[Task], Task]) -> None:
         async with self._lock:

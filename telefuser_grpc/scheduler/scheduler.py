@@ -14,6 +14,8 @@ from telefuser_grpc.scheduler.execution import Execution, World
 from telefuser_grpc.scheduler.limits import Limits
 from telefuser_grpc.scheduler.ports import ArtifactStore, ReplicaPool, TaskStore
 
+RUNNING_STATES = (TaskState.PROCESSING, TaskState.CANCELLING)
+
 
 class Scheduler:
     """Runs each admitted task on one leased replica, first come, first served."""
@@ -68,8 +70,8 @@ class Scheduler:
             raise ShuttingDown
         if self._world.replicas.is_lost:
             raise NoCapacity
-        if len(self._executions) + self._reserved >= self._world.limits.queue:
-            raise QueueFull(self._world.limits.queue, self._seconds_to_room())
+        if len(self._executions) + self._reserved >= self.limits.queue:
+            raise QueueFull(self.limits.queue, self._seconds_to_room())
         self._reserved += 1
         try:
             yield
@@ -113,7 +115,7 @@ class Scheduler:
 
     def queue(self) -> Queue:
         """Returns what waits and what runs, with expected starts where they can be told."""
-        waiting, running = self._waiting(), self._running()
+        waiting, running = self._in(TaskState.PENDING), self._in(*RUNNING_STATES)
         status = self._world.replicas.status()
         alive = sum(replica.state is not ReplicaState.DEAD for replica in status)
         starts = self._world.estimates.starts(
@@ -122,10 +124,19 @@ class Scheduler:
         return Queue(
             waiting=tuple(task.id for task in waiting),
             running=tuple(task.id for task in running),
-            limit=self._world.limits.queue,
+            limit=self.limits.queue,
             expected_starts=starts,
             ended_count=self._ended,
         )
+
+    def running(self) -> list[str]:
+        """Returns the ids of the tasks that run, the oldest first."""
+        return [task.id for task in self._in(*RUNNING_STATES)]
+
+    @property
+    def limits(self) -> Limits:
+        """What bounds the queue and a run."""
+        return self._world.limits
 
     @property
     def is_closing(self) -> bool:
@@ -150,7 +161,7 @@ class Scheduler:
             if execution.task.state is TaskState.PENDING:
                 await execution.halt()
         try:
-            async with asyncio.timeout(self._world.limits.drain_seconds):
+            async with asyncio.timeout(self.limits.drain_seconds):
                 while self._executions:
                     await self._is_idle.wait()
         except TimeoutError:
@@ -158,18 +169,17 @@ class Scheduler:
                 await execution.halt()
 
     def _forget(self, task_id: str) -> None:
-        execution = self._executions.pop(task_id)
-        self._ended += execution.task.state.is_terminal
+        task = self._executions.pop(task_id).task
+        self._ended += task.state.is_terminal
+        if task.state.is_terminal and task.output_name and task.attempt:
+            self._group.create_task(self._world.artifacts.discard_scratch(task_id))
         if not self._executions:
             self._is_idle.set()
 
     def _seconds_to_room(self) -> float:
-        return self._world.estimates.seconds_to_room(self._running(), self._world.clock())
+        running = self._in(*RUNNING_STATES)
+        return self._world.estimates.seconds_to_room(running, self._world.clock())
 
-    def _waiting(self) -> list[Task]:
+    def _in(self, *states: TaskState) -> list[Task]:
         tasks = (execution.task for execution in self._executions.values())
-        return [task for task in tasks if task.state is TaskState.PENDING]
-
-    def _running(self) -> list[Task]:
-        tasks = (execution.task for execution in self._executions.values())
-        return [task for task in tasks if task.state is not TaskState.PENDING]
+        return [task for task in tasks if task.state in states]

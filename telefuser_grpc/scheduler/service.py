@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from telefuser_grpc.domain.contract import PipelineContract
-from telefuser_grpc.domain.queue import Queue
 from telefuser_grpc.domain.replica import ReplicaState, ReplicaStatus
 from telefuser_grpc.domain.task import TaskState
 from telefuser_grpc.errors import NoCapacity, PipelineNotReady, ShuttingDown, TeleFuserError
@@ -62,9 +61,14 @@ class Service:
         """Returns how many stored tasks are in each state."""
         return self._tasks.counts()
 
-    def queue(self) -> Queue:
-        """Returns what waits and what runs."""
-        return self._scheduler.queue()
+    @property
+    def queue_limit(self) -> int:
+        """The most tasks that may wait and run together."""
+        return self._scheduler.limits.queue
+
+    def running(self) -> list[str]:
+        """Returns the ids of the tasks that run, the oldest first."""
+        return self._scheduler.running()
 
     def replicas(self) -> Sequence[ReplicaStatus]:
         """Returns every replica, by number."""

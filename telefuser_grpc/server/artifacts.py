@@ -1,9 +1,6 @@
 """The native artifact service."""
 
 from collections.abc import AsyncIterator
-from typing import Any
-
-import grpc
 
 from telefuser_grpc._gen.telefuser.v1 import artifact_service_pb2 as pb
 from telefuser_grpc._gen.telefuser.v1.artifact_service_pb2_grpc import ArtifactServiceServicer
@@ -12,8 +9,7 @@ from telefuser_grpc.scheduler.library import Library
 from telefuser_grpc.scheduler.ports import Uploads
 from telefuser_grpc.server import convert
 from telefuser_grpc.server.chunks import file_chunks
-
-Context = grpc.aio.ServicerContext[Any, Any]
+from telefuser_grpc.server.rpc import Context
 
 
 class ArtifactServicer(ArtifactServiceServicer):

@@ -1,9 +1,6 @@
 """The native system service."""
 
 from datetime import UTC, datetime
-from typing import Any
-
-import grpc
 
 from telefuser_grpc import __version__
 from telefuser_grpc._gen.telefuser.v1 import system_service_pb2 as pb
@@ -11,8 +8,7 @@ from telefuser_grpc._gen.telefuser.v1.system_service_pb2_grpc import SystemServi
 from telefuser_grpc.domain.task import TaskState
 from telefuser_grpc.scheduler.service import Service
 from telefuser_grpc.server import convert
-
-Context = grpc.aio.ServicerContext[Any, Any]
+from telefuser_grpc.server.rpc import Context
 
 
 class SystemServicer(SystemServiceServicer):
@@ -40,11 +36,11 @@ class SystemServicer(SystemServiceServicer):
     async def GetStatus(
         self, request: pb.GetStatusRequest, context: Context
     ) -> pb.GetStatusResponse:
-        counts, queue = self._service.counts(), self._service.queue()
+        counts = self._service.counts()
         return pb.GetStatusResponse(
-            pending_count=len(queue.waiting),
-            processing_count=len(queue.running),
-            queue_limit=queue.limit,
+            pending_count=counts[TaskState.PENDING],
+            processing_count=counts[TaskState.PROCESSING] + counts[TaskState.CANCELLING],
+            queue_limit=self._service.queue_limit,
             completed_count=counts[TaskState.COMPLETED],
             failed_count=counts[TaskState.FAILED],
             cancelled_count=counts[TaskState.CANCELLED],
@@ -58,5 +54,5 @@ class SystemServicer(SystemServiceServicer):
             contract=convert.contract(self._service.contract),
             replica_count=len(self._service.replicas()),
             parallelism=self._service.facts.parallelism,
-            queue_limit=self._service.queue().limit,
+            queue_limit=self._service.queue_limit,
         )

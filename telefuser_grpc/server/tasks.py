@@ -1,10 +1,8 @@
 """The native task service."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing
-from typing import Any
-
-import grpc
 
 from telefuser_grpc._gen.telefuser.v1 import task_service_pb2 as pb
 from telefuser_grpc._gen.telefuser.v1.task_service_pb2_grpc import TaskServiceServicer
@@ -13,8 +11,9 @@ from telefuser_grpc.scheduler.admission import Admission
 from telefuser_grpc.scheduler.ports import TaskStore
 from telefuser_grpc.scheduler.scheduler import Scheduler
 from telefuser_grpc.server import convert
+from telefuser_grpc.server.rpc import Context
 
-Context = grpc.aio.ServicerContext[Any, Any]
+QUEUE_INTERVAL_SECONDS = 0.1  # a long queue that changes often must not occupy the server
 
 
 class TaskServicer(TaskServiceServicer):
@@ -73,6 +72,7 @@ class TaskServicer(TaskServiceServicer):
         async with aclosing(self._tasks.changes()) as changes:
             async for _ in changes:
                 yield pb.WatchQueueResponse(queue=convert.queue(self._scheduler.queue()))
+                await asyncio.sleep(QUEUE_INTERVAL_SECONDS)
 
 
 class EventResponses:

@@ -19,6 +19,7 @@ from grpc_status import rpc_status
 
 from telefuser_grpc.errors import InternalFault, OffsetOutOfRange, TeleFuserError
 from telefuser_grpc.server.rest.bodies import error_body
+from telefuser_grpc.server.rpc import Context, Handler
 
 DOMAIN = "telefuser"
 OWN_SERVICES = ("/telefuser.", "/envoy.")
@@ -26,9 +27,6 @@ MAX_VIOLATIONS = 20  # keeps the status below the metadata limit of gRPC clients
 MAX_MESSAGE_LENGTH = 2000
 
 logger = structlog.get_logger()
-
-Context = grpc.aio.ServicerContext[Any, Any]
-Handler = grpc.RpcMethodHandler[Any, Any]
 
 
 class Boundary(grpc.aio.ServerInterceptor):
@@ -39,9 +37,9 @@ class Boundary(grpc.aio.ServerInterceptor):
 
     async def intercept_service(
         self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]],
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable["Handler | None"]],
         handler_call_details: grpc.HandlerCallDetails,
-    ) -> Handler | None:
+    ) -> "Handler | None":
         method = handler_call_details.method
         if method not in self._wrapped:
             handler = await continuation(handler_call_details)

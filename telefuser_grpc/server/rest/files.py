@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import AsyncIterator, Mapping
-from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
 import grpc
@@ -18,8 +17,8 @@ from telefuser_grpc.scheduler.library import Library
 from telefuser_grpc.server.chunks import file_chunks
 from telefuser_grpc.server.rest.bodies import error_body
 from telefuser_grpc.server.rest.download import Download, plan_download
+from telefuser_grpc.server.rpc import Context
 
-Context = grpc.aio.ServicerContext[Any, Any]
 PUBLIC_PREFIX = "/v1/files/download/"
 INTERNAL_PREFIX = "/__artifacts/"
 OVERWRITE = auth.HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD

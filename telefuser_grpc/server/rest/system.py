@@ -4,7 +4,6 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-import grpc
 from google.api.httpbody_pb2 import HttpBody
 
 from telefuser_grpc._gen.telefuser.rest.v1 import rest_system_service_pb2 as pb
@@ -17,8 +16,8 @@ from telefuser_grpc.domain.replica import ReplicaState, ReplicaStatus
 from telefuser_grpc.domain.task import TaskState
 from telefuser_grpc.scheduler.service import Service
 from telefuser_grpc.server.rest.bodies import json_response
+from telefuser_grpc.server.rpc import Context
 
-Context = grpc.aio.ServicerContext[Any, Any]
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 DOCUMENTED_VERSION = "1.0.0"  # of the REST interface, not of this package
 
@@ -73,16 +72,16 @@ class RestSystemServicer(RestSystemServiceServicer):
 
 def status_body(service: Service) -> dict[str, Any]:
     """Writes `GET /v1/service/status`."""
-    queue, counts, live = service.queue(), service.counts(), service.live_replicas()
+    running, counts, live = service.running(), service.counts(), service.live_replicas()
     return {
-        "service_status": "busy" if queue.running else "idle",
-        "current_task": queue.running[0] if queue.running else None,
-        "current_tasks": queue.running,
-        "processing_count": len(queue.running),
+        "service_status": "busy" if running else "idle",
+        "current_task": running[0] if running else None,
+        "current_tasks": running,
+        "processing_count": len(running),
         "max_concurrent_processing": live,
-        "active_tasks": queue.running,
-        "pending_tasks": len(queue.waiting),
-        "queue_size": queue.limit,
+        "active_tasks": running,
+        "pending_tasks": counts[TaskState.PENDING],
+        "queue_size": service.queue_limit,
         "total_tasks": sum(counts.values()),
         "completed_tasks": counts[TaskState.COMPLETED],
         "failed_tasks": counts[TaskState.FAILED],
@@ -108,7 +107,7 @@ def metadata_body(service: Service) -> dict[str, Any]:
         "effective_max_concurrent_tasks": service.live_replicas(),
         "service_effective_max_concurrent_tasks": facts.replicas,
         "service_configured_max_concurrent_tasks": facts.replicas,
-        "max_queue_size": service.queue().limit,
+        "max_queue_size": service.queue_limit,
     }
     if facts.replicas > 1:
         body["pool"] = {

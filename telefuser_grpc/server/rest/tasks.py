@@ -5,7 +5,6 @@ from contextlib import aclosing
 from datetime import datetime
 from typing import Any, Literal
 
-import grpc
 from google.api.httpbody_pb2 import HttpBody
 from pydantic import BaseModel, ConfigDict, field_validator
 
@@ -19,8 +18,8 @@ from telefuser_grpc.scheduler.ports import TaskStore
 from telefuser_grpc.scheduler.scheduler import Scheduler
 from telefuser_grpc.server.rest import sse
 from telefuser_grpc.server.rest.bodies import json_response, parse
+from telefuser_grpc.server.rpc import Context
 
-Context = grpc.aio.ServicerContext[Any, Any]
 AspectRatio = Literal["16:9", "9:16", "4:3", "3:4", "1:1", "2:3", "3:2"]
 
 ECHOED = (
@@ -113,15 +112,15 @@ class RestTaskServicer(RestTaskServiceServicer):
     async def GetQueueStatus(
         self, request: pb.GetQueueStatusRequest, context: Context
     ) -> pb.GetQueueStatusResponse:
-        queue = self._scheduler.queue()
-        waiting, running = len(queue.waiting), len(queue.running)
+        waiting = self._tasks.counts()[TaskState.PENDING]
+        running, limit = self._scheduler.running(), self._scheduler.limits.queue
         body = {
-            "is_processing": running > 0,
-            "current_task": queue.running[0] if running else None,
+            "is_processing": bool(running),
+            "current_task": running[0] if running else None,
             "pending_count": waiting,
-            "active_count": running,
-            "queue_size": queue.limit,
-            "queue_available": queue.limit - waiting - running,
+            "active_count": len(running),
+            "queue_size": limit,
+            "queue_available": max(0, limit - waiting - len(running)),
         }
         return pb.GetQueueStatusResponse(body=json_response(body))
 

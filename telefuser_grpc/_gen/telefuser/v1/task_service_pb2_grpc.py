@@ -139,7 +139,8 @@ class TaskServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def WatchQueue(self, request, context):
-        """Streams the queue now and after each change. A slow watcher gets the latest only.
+        """Streams the queue now and after each change, at most ten times a second. A slow watcher gets
+        the latest only.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

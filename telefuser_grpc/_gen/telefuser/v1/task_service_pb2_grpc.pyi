@@ -60,7 +60,9 @@ class TaskServiceStub:
     GetQueue: _grpc.UnaryUnaryMultiCallable[_task_service_pb2.GetQueueRequest, _task_service_pb2.GetQueueResponse]
     """Returns what waits and what runs."""
     WatchQueue: _grpc.UnaryStreamMultiCallable[_task_service_pb2.WatchQueueRequest, _task_service_pb2.WatchQueueResponse]
-    """Streams the queue now and after each change. A slow watcher gets the latest only."""
+    """Streams the queue now and after each change, at most ten times a second. A slow watcher gets
+    the latest only.
+    """
 
 @_typing.type_check_only
 class TaskServiceAsyncStub(TaskServiceStub):
@@ -94,7 +96,9 @@ class TaskServiceAsyncStub(TaskServiceStub):
     GetQueue: _aio.UnaryUnaryMultiCallable[_task_service_pb2.GetQueueRequest, _task_service_pb2.GetQueueResponse]  # type: ignore[assignment]
     """Returns what waits and what runs."""
     WatchQueue: _aio.UnaryStreamMultiCallable[_task_service_pb2.WatchQueueRequest, _task_service_pb2.WatchQueueResponse]  # type: ignore[assignment]
-    """Streams the queue now and after each change. A slow watcher gets the latest only."""
+    """Streams the queue now and after each change, at most ten times a second. A slow watcher gets
+    the latest only.
+    """
 
 class TaskServiceServicer(metaclass=_abc_1.ABCMeta):
     """Creates tasks and follows them to their end."""
@@ -173,6 +177,8 @@ class TaskServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _task_service_pb2.WatchQueueRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_task_service_pb2.WatchQueueResponse], _abc.AsyncIterator[_task_service_pb2.WatchQueueResponse]]:
-        """Streams the queue now and after each change. A slow watcher gets the latest only."""
+        """Streams the queue now and after each change, at most ten times a second. A slow watcher gets
+        the latest only.
+        """
 
 def add_TaskServiceServicer_to_server(servicer: TaskServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
