@@ -1,0 +1,56 @@
+# Everything runs in .venv, which each target makes when it must. `make help` lists the targets.
+PYTHON ?= python3.11
+BIN := .venv/bin
+BASE ?= $(shell git rev-parse --quiet --verify origin/main || git rev-parse HEAD)
+RUN := PATH="$(CURDIR)/$(BIN):$$PATH"
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check generate format lint types layers protos benchmarks clean
+
+help: ## List the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+# torch comes first and alone: a bare `torch` further down must find it there. Where only the CUDA
+# build is offered and the CPU build is wanted, name an index that has it: PIP_EXTRA_INDEX_URL=...
+.venv/.ready: pyproject.toml requirements.lock
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --constraint requirements.lock torch numpy
+	$(BIN)/pip install --quiet --constraint requirements.lock --editable '.[pipelines,dev]'
+	touch $@
+
+demo: .venv/.ready ## Make a video with the embedded model and save it here
+	$(BIN)/telefuser demo
+
+test: .venv/.ready ## Run the tests
+	$(RUN) $(BIN)/pytest
+
+check: lint types layers protos test ## Run everything that CI runs
+
+format: .venv/.ready ## Format code and protos
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+	$(BIN)/buf format --write protos
+
+generate: .venv/.ready ## Write telefuser_grpc/_gen from the protos
+	$(RUN) $(BIN)/buf generate
+
+lint: .venv/.ready
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: .venv/.ready
+	$(BIN)/mypy
+
+layers: .venv/.ready
+	$(BIN)/lint-imports
+
+protos: .venv/.ready
+	$(BIN)/buf lint
+	$(BIN)/buf format --diff --exit-code protos
+	$(RUN) buf breaking protos --against '.git#ref=$(BASE),subdir=protos'
+
+benchmarks: .venv/.ready ## Measure, and print the table
+	$(RUN) $(BIN)/python -m benchmarks
+
+clean: ## Remove the environment and what tests leave
+	rm -rf .venv work_dirs .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
