@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from telefuser_grpc.cli.following import check_success, follow, save
+from telefuser_grpc.cli.following import INTERRUPTED, check_success, follow, save
 from telefuser_grpc.cli.output import fail
 
 if TYPE_CHECKING:  # the client weighs more than most commands need
@@ -39,6 +39,13 @@ def demo(
     ] = False,
 ) -> None:
     """See it work: start a small model, make a video with it, stop again."""
+    try:
+        _demonstrate(prompt, output, keep_serving=keep_serving)
+    except KeyboardInterrupt:
+        raise typer.Exit(INTERRUPTED) from None
+
+
+def _demonstrate(prompt: str, output: Path, *, keep_serving: bool) -> None:
     from telefuser_grpc.client import Client
 
     with (
@@ -53,7 +60,8 @@ def demo(
         save(client, task.artifacts, output)
         print(_next_steps(prompt, port if keep_serving else 8000))
         if keep_serving:
-            _keep(service, port)
+            print(f"serving on http://127.0.0.1:{port} until Ctrl-C", flush=True)
+            service.wait()
 
 
 @contextmanager
@@ -105,7 +113,7 @@ def _wait_until_ready(service: subprocess.Popen[bytes], client: "Client", folder
     said = ""
     while message := _what_is_missing(client):
         if message != said:
-            print(f"waiting: {message}", flush=True)
+            print(message, flush=True)
             said = message
         if time.monotonic() > deadline:
             fail(f"the service was not ready within {START_SECONDS:.0f} s: {message}")
@@ -119,8 +127,8 @@ def _what_is_missing(client: "Client") -> str:
     try:
         readiness = client.ready()
     except Unavailable:
-        return "the service starts"
-    return "" if readiness.is_ready else readiness.message or "the pipeline is being loaded"
+        return "starting the service"
+    return "" if readiness.is_ready else f"waiting: {readiness.message}"
 
 
 def _has_ended(service: subprocess.Popen[bytes]) -> bool:
@@ -153,11 +161,3 @@ Try next
                            task = client.wait(client.create("t2v", {prompt!r}).id)
                            client.download(task.artifacts[0].id, Path("video.mp4"))
 """
-
-
-def _keep(service: subprocess.Popen[bytes], port: int) -> None:
-    print(f"serving on http://127.0.0.1:{port} until Ctrl-C", flush=True)
-    try:
-        service.wait()
-    except KeyboardInterrupt:
-        print("stopping")

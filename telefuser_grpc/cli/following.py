@@ -18,10 +18,19 @@ if TYPE_CHECKING:  # the client weighs more than most commands need
 INTERRUPTED = 130
 
 
+class Interrupted(KeyboardInterrupt):
+    """Somebody has seen enough; the task goes on after `sequence`."""
+
+    def __init__(self, sequence: int) -> None:
+        super().__init__()
+        self.sequence = sequence
+
+
 def follow(client: "Client", task: Task, *, after: int = 0, as_json: bool = False) -> Task:
     """Shows a task until it has ended and returns it.
 
-    An interrupt leaves the task running and says how to see it again.
+    Raises:
+        Interrupted: At Ctrl-C.
     """
     seen = after
     try:
@@ -30,11 +39,7 @@ def follow(client: "Client", task: Task, *, after: int = 0, as_json: bool = Fals
                 display.show(event)
                 seen = event.sequence
     except KeyboardInterrupt:
-        print(
-            f"\nThe task goes on. See it again with: telefuser watch {task.id} --after {seen}",
-            file=sys.stderr,
-        )
-        raise typer.Exit(INTERRUPTED) from None
+        raise Interrupted(seen) from None
     return client.get(task.id)
 
 

@@ -15,8 +15,10 @@ from telefuser_grpc.errors import Violation
 def print_error(message: str, violations: Sequence[Violation] = ()) -> None:
     """Prints `error: …` on stderr, and each wrong field on a line of its own."""
     print(f"error: {message}", file=sys.stderr)
-    for each in violations:
-        print(f"  {each.field}: {each.message}", file=sys.stderr)
+    lines = [f"{each.field}: {each.message}" for each in violations]
+    if lines != [message]:
+        for line in lines:
+            print(f"  {line}", file=sys.stderr)
 
 
 def fail(message: str) -> NoReturn:

@@ -1,5 +1,6 @@
 """The verbs that use a running service."""
 
+import sys
 from contextlib import AbstractContextManager
 from itertools import islice
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from telefuser_grpc.cli.following import check_success, follow, save
+from telefuser_grpc.cli.following import INTERRUPTED, Interrupted, check_success, follow, save
 from telefuser_grpc.cli.options import (
     DEFAULT_SERVER,
     JsonOption,
@@ -177,7 +178,12 @@ def _client(server: str) -> "AbstractContextManager[Client]":
 def _follow(
     client: "Client", task_id: str, *, after: int = 0, output: Path | None, as_json: bool
 ) -> None:
-    task = follow(client, client.get(task_id), after=after, as_json=as_json)
+    try:
+        task = follow(client, client.get(task_id), after=after, as_json=as_json)
+    except Interrupted as seen:
+        again = f"telefuser watch {task_id} --after {seen.sequence}"
+        print(f"\nThe task goes on. See it again with: {again}", file=sys.stderr)
+        raise typer.Exit(INTERRUPTED) from None
     if as_json:
         print_json(task_json(task))
     check_success(task)

@@ -97,7 +97,7 @@ def _from_status(status: status_pb2.Status, code: str) -> TeleFuserError:
     error = _build(_class_of(info.reason, code), status.message)
     error.metadata = dict(info.metadata)
     error.violations = tuple(
-        Violation(each.field, each.description, each.reason or "value_error")
+        Violation(each.field, each.description, each.reason.lower() or "value_error")
         for each in request.field_violations
     )
     error.retry_after_seconds = retry.retry_delay.ToTimedelta().total_seconds() or None

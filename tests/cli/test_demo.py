@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from telefuser_grpc.cli import demo
+from telefuser_grpc.cli.following import Interrupted
 from tests.cli.conftest import Outcome
 from tests.fakes.server import VIDEO
 
@@ -44,7 +45,7 @@ def test_demo_saves_a_video_says_what_is_next_and_stops_the_service(
 
     assert outcome.code == 0
     assert target.read_bytes() == VIDEO
-    for said in ("waiting: the service starts", "step 3 of 3", f"saved {target}", "Try next"):
+    for said in ("starting the service", "step 3 of 3", f"saved {target}", "Try next"):
         assert said in outcome.stdout
     assert "curl http://127.0.0.1:8000/v1/tasks/create" in outcome.stdout
     assert stopped.read_text() == "stopped"
@@ -60,3 +61,17 @@ def test_demo_shows_why_a_service_did_not_start(run: Run, monkeypatch: pytest.Mo
     assert outcome.stderr == (
         "error: the service ended while it started:\nerror: no room on this machine\n"
     )
+
+
+def test_interrupted_demo_stops_the_service(
+    run: Run, stopped: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise Interrupted(3)
+
+    monkeypatch.setattr(demo, "follow", interrupt)
+
+    outcome = run("demo")
+
+    assert outcome.code == 130
+    assert stopped.read_text() == "stopped"

@@ -215,7 +215,7 @@ def _fail(error: TeleFuserError, context: grpc.ServicerContext) -> None:
     if error.violations:
         violations = [
             error_details_pb2.BadRequest.FieldViolation(
-                field=each.field, description=each.message, reason=each.type
+                field=each.field, description=each.message, reason=each.type.upper()
             )
             for each in error.violations
         ]
