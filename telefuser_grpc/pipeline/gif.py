@@ -2,10 +2,11 @@
 
 import math
 from collections.abc import Iterable
-from fractions import Fraction
 from itertools import islice
 from pathlib import Path
 from typing import Any
+
+from telefuser_grpc.pipeline.video import frame_rate
 
 MAX_SIDE = 512
 MAX_FPS = 20
@@ -16,19 +17,19 @@ def write_gif(path: Path, frames: Iterable[Any], *, fps: float) -> None:
     """Encodes RGB frames into a looping GIF with one palette of 256 colours."""
     import av  # not needed by tasks without clips
 
-    stride = math.ceil(fps / MAX_FPS)
+    rate = frame_rate(fps)
+    stride = math.ceil(rate / MAX_FPS)
     small = [_small(pixels) for pixels in islice(frames, 0, None, stride)]
     palette, table = _palette(small)
-    rate = Fraction(fps).limit_denominator(1001) / stride
     with av.open(str(path), "w", format="gif", options={"loop": "0"}) as out:
-        stream = out.add_stream("gif", rate=rate)
+        stream = out.add_stream("gif", rate=rate / stride)
         stream.height, stream.width = small[0].shape[:2]
         stream.pix_fmt = "pal8"
         for index, pixels in enumerate(small):
             pixels_and_palette: Any = _indexed(pixels, table), palette
             frame = av.VideoFrame.from_ndarray(pixels_and_palette, format="pal8")
             frame.pts = index
-            frame.time_base = 1 / rate
+            frame.time_base = stride / rate
             out.mux(stream.encode(frame))
         out.mux(stream.encode(None))
 

@@ -58,6 +58,6 @@ def _to_image(channels: Any) -> Any:
     pixels = (channels - low) * (255 / max(high - low, 1e-6))
     if len(channels) < 3:
         pixels = pixels[:1].repeat(3, axis=0)
-    image = Image.fromarray(pixels.astype("uint8").transpose(1, 2, 0))
+    image = Image.fromarray(pixels.round().astype("uint8").transpose(1, 2, 0))
     scale = PREVIEW_SIDE / max(image.size)
     return image.resize([max(1, round(side * scale)) for side in image.size])

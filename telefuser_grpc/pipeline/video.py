@@ -68,9 +68,7 @@ def write_video(
     """
     import av  # not needed by tasks without clips
 
-    if not 0 < fps <= MAX_FPS:
-        raise OutputInvalid(f"{fps:g} frames per second cannot be encoded; at most {MAX_FPS:g}")
-    rate = Fraction(fps).limit_denominator(1001)
+    rate = frame_rate(fps)
     try:
         with av.open(str(path), "w", format=container.name, options=container.options) as out:
             sound = None if audio is None else _add_sound(out, audio, container)
@@ -79,6 +77,13 @@ def write_video(
                 _encode_sound(out, sound, audio)
     except av.FFmpegError as error:
         raise OutputInvalid(f"The clip cannot be encoded: {error.strerror}") from error
+
+
+def frame_rate(fps: float) -> Fraction:
+    """Returns a rate as the fraction that containers store. Raises OutputInvalid."""
+    if not 0 < fps <= MAX_FPS:
+        raise OutputInvalid(f"{fps:g} frames per second cannot be encoded; at most {MAX_FPS:g}")
+    return Fraction(fps).limit_denominator(1001)
 
 
 def _encode_frames(out: Any, frames: Iterable[Any], rate: Fraction, container: Container) -> None:
@@ -138,16 +143,30 @@ def _add_sound(out: Any, audio: Audio, container: Container) -> Any:
 
 
 def _encode_sound(out: Any, stream: Any, audio: Audio) -> None:
+    layout = stream.layout.name
+    samples = _resampled(_channels(audio), audio.rate, stream.rate, layout)
+    out.mux(stream.encode(_sound_frame(samples, stream.rate, layout)))
+    out.mux(stream.encode(None))
+
+
+def _resampled(samples: Any, rate: int, wanted_rate: int, layout: str) -> Any:
+    """Brings samples to a rate in one piece: AAC takes no short block but the last."""
+    import av  # loaded already
+    import numpy as np
+
+    if rate == wanted_rate:
+        return samples
+    resampler = av.AudioResampler(format="fltp", layout=layout, rate=wanted_rate)
+    frames = [*resampler.resample(_sound_frame(samples, rate, layout)), *resampler.resample(None)]
+    return np.concatenate([frame.to_ndarray() for frame in frames], axis=1)
+
+
+def _sound_frame(samples: Any, rate: int, layout: str) -> Any:
     import av  # loaded already
 
-    frame = av.AudioFrame.from_ndarray(_channels(audio), format="fltp", layout=stream.layout.name)
-    frame.rate = audio.rate
-    resampler = av.AudioResampler(
-        format=stream.format, layout=stream.layout, rate=stream.rate, frame_size=stream.frame_size
-    )
-    for resampled in (*resampler.resample(frame), *resampler.resample(None)):
-        out.mux(stream.encode(resampled))
-    out.mux(stream.encode(None))
+    frame = av.AudioFrame.from_ndarray(samples, format="fltp", layout=layout)
+    frame.rate = rate
+    return frame
 
 
 def _channels(audio: Audio) -> Any:
