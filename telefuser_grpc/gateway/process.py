@@ -92,7 +92,7 @@ class Gateway:
             backoff_seconds = min(max(0.1, 2 * backoff_seconds), _LONGEST_BACKOFF_SECONDS)
             try:
                 self._envoy = await self._start()
-            except GatewayError as error:
+            except (GatewayError, OSError) as error:
                 logger.error("gateway not restarted", error=str(error))
             else:
                 logger.info("gateway restarted", port=self.port)

@@ -14,6 +14,7 @@ from tests.gateway.upstream import Upstream, serving
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 PARENT = "b7ad6b7169203331"
+REQUEST = "35ef400e-859c-404b-a503-a0891d3c9dde"
 
 
 def _client(gateway: Gateway) -> httpx.AsyncClient:
@@ -90,8 +91,8 @@ async def test_trace_leads_from_the_caller_through_the_gateway_to_the_server(
             Gateway(options, tmp_path / "run", drain_seconds=0) as gateway,
             _client(gateway) as http,
         ):
-            headers = {"traceparent": f"00-{TRACE}-{PARENT}-01"}
-            await http.get("/v1/service/health", headers=headers)
+            headers = {"traceparent": f"00-{TRACE}-{PARENT}-01", "x-request-id": REQUEST}
+            answer = await http.get("/v1/service/health", headers=headers)
             ingress = await asyncio.to_thread(collector.span, "ingress")
             egress = await asyncio.to_thread(collector.span, "router server egress")
         resource = collector.resource_of(ingress)
@@ -102,6 +103,7 @@ async def test_trace_leads_from_the_caller_through_the_gateway_to_the_server(
     handed_on = upstream.last("GetHealth")["traceparent"]
     assert handed_on == f"00-{TRACE}-{egress.span_id.hex()}-01"
     assert resource["service.name"] == "the-gateway"
+    assert answer.headers["x-request-id"] == REQUEST
 
 
 async def test_collector_that_is_down_disturbs_nobody(tmp_path: Path, unused_tcp_port: int) -> None:

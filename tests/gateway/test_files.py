@@ -149,6 +149,14 @@ async def test_server_streams_what_the_check_allows_without_a_path(
     assert upstream.calls[-1][0] == "DownloadFile"
 
 
+async def test_check_can_send_the_caller_elsewhere(http: httpx.AsyncClient) -> None:
+    answer = await http.get(f"{FILES}/elsewhere")
+
+    assert (answer.status_code, answer.content) == (302, b"")
+    assert answer.headers["location"] == "https://bucket.example/clip?signature=x"
+    assert "content-type" not in answer.headers
+
+
 @pytest.mark.parametrize(
     ("path", "status", "body"),
     [

@@ -130,12 +130,16 @@ async def test_file_check_cannot_be_called_from_outside(
     assert upstream.calls == []
 
 
-async def test_forged_rest_marks_are_removed(channel: grpc.aio.Channel, upstream: Upstream) -> None:
+async def test_forged_marks_of_the_gateway_are_removed(
+    channel: grpc.aio.Channel, upstream: Upstream
+) -> None:
+    forged = {"x-envoy-original-path", "x-envoy-original-method", "x-client-id"}
+
     await task_grpc.TaskServiceStub(channel).GetTask(
-        pb.GetTaskRequest(task_id="t1"), metadata=(("x-envoy-original-path", "/forged"),)
+        pb.GetTaskRequest(task_id="t1"), metadata=tuple((name, "forged") for name in forged)
     )
 
-    assert "x-envoy-original-path" not in upstream.last("GetTask")
+    assert not forged & set(upstream.last("GetTask"))
 
 
 async def test_grpc_web_call_passes(http: httpx.AsyncClient) -> None:

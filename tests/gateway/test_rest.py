@@ -34,6 +34,17 @@ async def test_literal_path_wins_over_a_variable(http: httpx.AsyncClient) -> Non
     assert (await http.get("/v1/tasks/queues/status")).json()["task_id"] == "queues"
 
 
+@pytest.mark.parametrize(
+    "path", ["//v1//service///health", "/v1/service/health/", "/v1/tasks/../service/./health"]
+)
+async def test_path_is_tidied_up(gateway: Gateway, upstream: Upstream, path: str) -> None:
+    url = httpx.URL(f"http://127.0.0.1:{gateway.port}", raw_path=path.encode())
+    async with httpx.AsyncClient(trust_env=False) as client:
+        answer = await client.get(url)
+
+    assert answer.json() == {"status": "healthy"}
+
+
 async def test_server_chooses_the_status_of_a_success(http: httpx.AsyncClient) -> None:
     answer = await http.post("/v1/tasks/create", json="accepted")
 
@@ -212,7 +223,7 @@ async def test_request_id_is_made_up_where_none_is_sane(
 async def test_caller_cannot_say_what_only_the_gateway_may(
     http: httpx.AsyncClient, upstream: Upstream
 ) -> None:
-    forged = {"x-envoy-original-path": "/forged", "x-client-id": "root", "grpc-timeout": "1n"}
+    forged = {"x-envoy-original-path": "/forged", "x-client-id": "root"}
 
     answer = await http.get("/v1/service/health", headers=forged)
 
@@ -220,6 +231,12 @@ async def test_caller_cannot_say_what_only_the_gateway_may(
     metadata = upstream.last("GetHealth")
     assert metadata["x-envoy-original-path"] == "/v1/service/health"
     assert "x-client-id" not in metadata
+
+
+async def test_rest_caller_cannot_set_the_deadline_of_a_call(http: httpx.AsyncClient) -> None:
+    answer = await http.get("/v1/tasks/slow/status", headers={"grpc-timeout": "50m"})
+
+    assert answer.text == '{"detail":"The server did not answer in time"}\n'
 
 
 async def test_events_arrive_one_by_one_as_they_happen(

@@ -294,6 +294,8 @@ class _Authorization(auth_grpc.AuthorizationServicer):
         path = (root / name).resolve()
         if name == "explode":
             raise RuntimeError("the check breaks")
+        if name == "elsewhere":
+            return _denied(302, None, location="https://bucket.example/clip?signature=x")
         if name == "vanished":
             return _allowed("gone.mp4", "", {})
         if not path.is_relative_to(root):
