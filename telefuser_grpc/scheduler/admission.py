@@ -19,6 +19,7 @@ from telefuser_grpc.errors import (
     PipelineNotReady,
     TaskAlreadyExists,
     TaskNotFound,
+    TeleFuserError,
     Violation,
 )
 from telefuser_grpc.scheduler.ports import MediaInputs, TaskStore
@@ -72,6 +73,7 @@ class Admission:
         self._scheduler = scheduler
         self._clock = clock
         self._contract: PipelineContract | None = None
+        self._creations: set[asyncio.Task[Task]] = set()
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     def open(self, contract: PipelineContract) -> None:
@@ -178,13 +180,22 @@ class Admission:
             raise InvalidFields(too_long)
 
     async def _store(self, task: Task) -> Task:
-        """Stores the task with its media, and leaves no media behind where it is refused."""
         inputs = await self._inputs.take(task.id, task.fields)
         fields = {name: value for name, value in task.fields.items() if name not in inputs}
+        creation = asyncio.create_task(self._create(replace(task, fields=fields, inputs=inputs)))
+        self._creations.add(creation)
+        creation.add_done_callback(self._creations.discard)
+        return await asyncio.shield(creation)
+
+    async def _create(self, task: Task) -> Task:
+        """Stores and submits the task, also when its caller has gone: it may be on disk by then.
+
+        A task that is refused leaves no media behind.
+        """
         try:
-            stored = await self._tasks.create(replace(task, fields=fields, inputs=inputs))
-        except BaseException:
-            if inputs:
+            stored = await self._tasks.create(task)
+        except TeleFuserError:
+            if task.inputs:
                 await self._inputs.drop(task.id)
             raise
         self._scheduler.submit(stored)

@@ -206,3 +206,26 @@ async def test_a_chosen_id_is_taken_once_and_its_media_stay(door: Door) -> None:
 
     assert door.inputs.taken == ["mine"]
     assert door.inputs.dropped == []
+
+
+async def test_a_caller_who_leaves_during_the_commit_loses_neither_task_nor_media(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    committing, commit = asyncio.Event(), asyncio.Event()
+    create = door.house.tasks.create
+
+    async def slow_create(task: Task) -> Task:
+        committing.set()
+        await commit.wait()
+        return await create(task)
+
+    monkeypatch.setattr(door.house.tasks, "create", slow_create)
+    media = {"prompt": "x", "first_image_path": "upload:1"}
+    call = asyncio.create_task(door.admit(task_id="mine", kind="i2v", fields=media))
+    await committing.wait()
+
+    call.cancel()
+    commit.set()
+    await door.house.pool.started("mine")
+
+    assert door.inputs.dropped == []
