@@ -33,6 +33,7 @@ def main() -> None:
     faulthandler.enable()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, which decides
     _die_with_server()
+    _log_plainly()
     end = socket.socket(fileno=int(sys.argv[-1]))
     end.set_inheritable(False)
     _exit_after(lambda: _serve(ReplicaChannel(end)))
@@ -125,6 +126,19 @@ def _status_of(leaving: SystemExit) -> int:
 def _die_with_server() -> None:
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _log_plainly() -> None:
+    """Writes logs without colours, and traces without the values of variables."""
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.dev.ConsoleRenderer(
+                colors=False, exception_formatter=structlog.dev.plain_traceback
+            ),
+        ]
+    )
 
 
 if __name__ == "__main__":

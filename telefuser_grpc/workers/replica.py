@@ -117,12 +117,15 @@ class LocalReplica:
         return run
 
     def leave(self, grace_seconds: float) -> None:
-        """Lets the replica end what it has begun, and kills it after the grace."""
-        if self._phase is not Phase.DEAD:
-            self._phase = Phase.LEAVING
-            self._channel.send(Shutdown())
-            loop = asyncio.get_running_loop()
-            loop.call_later(grace_seconds, self._kill, "did not stop in time")
+        """Lets the replica end what it has begun, and kills it after the grace or if it loads."""
+        if self._phase is Phase.DEAD:
+            return
+        if self.is_loading:
+            self._process.kill()
+        self._phase = Phase.LEAVING
+        self._channel.send(Shutdown())
+        loop = asyncio.get_running_loop()
+        loop.call_later(grace_seconds, self._kill, "did not stop in time")
 
     async def _stop(self, run: LocalRun, grace_seconds: float) -> None:
         """Stops a run at its next step, or by a kill that spares a replica which only encodes."""

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from typing import Any
 
 from telefuser_grpc.domain.artifact import OutputFile
@@ -37,7 +37,7 @@ class LocalRun:
         """Tells whether nothing more will come."""
         return self._ended.is_set()
 
-    async def updates(self) -> AsyncIterator[Progress | Preview]:
+    async def updates(self) -> AsyncGenerator[Progress | Preview, None]:
         """Yields progress and previews until the frames are made."""
         while self._updates or self.is_denoising:
             await self._news.wait()

@@ -102,8 +102,9 @@ class Worker(Generic[M]):
 
     def _fail_denoising(self, attempt: Attempt, error: Exception) -> None:
         self._forget(attempt)
+        if not isinstance(error, TaskCancelled):
+            logger.warning("run failed", task_id=attempt.job.task_id, exc_info=error)
         if not isinstance(error, TaskFailed):
-            logger.exception("run failed", task_id=attempt.job.task_id)
             error = PipelineFailed(f"The pipeline failed with {type(error).__name__}")
         is_lost = isinstance(error, PipelineFailed) and _tells_of_lost_device(error)
         attempt.fail(error, is_device_lost=is_lost)
@@ -114,9 +115,10 @@ class Worker(Generic[M]):
         try:
             files = () if attempt.cancelled.is_set() else self._encode(rendering, attempt.job)
         except TaskFailed as error:
+            logger.warning("encoding failed", task_id=attempt.job.task_id, exc_info=error)
             attempt.fail(error)
         except Exception as error:
-            logger.exception("encoding failed", task_id=attempt.job.task_id)
+            logger.exception("encoder broke", task_id=attempt.job.task_id)
             attempt.fail(OutputInvalid(f"Encoding failed with {type(error).__name__}"))
         else:
             attempt.finish(files)

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 from typing import Any
 
 PIPELINE_CONTRACT = {
@@ -25,6 +26,10 @@ def run(pipeline: object, request: dict[str, Any], context: Any) -> None:
         case "device":
             raise RuntimeError("CUDA error: device-side assert triggered")
         case "exit":
+            os._exit(3)
+        case "abandon":
+            child = subprocess.Popen(["sleep", "3600"])
+            context.progress(child.pid, 0)
             os._exit(3)
         case "kill":
             os.kill(os.getpid(), signal.SIGKILL)

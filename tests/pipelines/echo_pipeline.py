@@ -1,8 +1,9 @@
 """Draws its prompt on a tiny picture, in as many steps as asked for.
 
-`gate` may name a FIFO: the run waits after its first step until somebody writes there.
+`gate` may name a file: the run waits after its first step while somebody has locked that.
 """
 
+import fcntl
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +30,13 @@ def run(pipeline: object, request: dict[str, Any], context: Any) -> Any:
     for step in range(1, steps + 1):
         context.progress(step, steps)
         if step == 1 and request.get("gate"):
-            Path(request["gate"]).read_bytes()
+            _pass(Path(request["gate"]))
     image = Image.new("RGB", SIZE, "navy")
     ImageDraw.Draw(image).text((2, 2), str(request.get("prompt", "")), fill="white")
     context.preview(image)
     return image if request["task"] == "t2i" else [image] * FRAMES
+
+
+def _pass(gate: Path) -> None:
+    with gate.open() as file:
+        fcntl.flock(file, fcntl.LOCK_SH)

@@ -1,5 +1,6 @@
-"""A replica whose encoder waits until somebody writes to the FIFO that the job's `gate` names."""
+"""A replica whose encoder waits until the file that the job's `gate` names is not locked."""
 
+import fcntl
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,9 +12,10 @@ from telefuser_grpc.workers import main
 
 def encode(rendering: Rendering, job: Job) -> Sequence[OutputFile]:
     if gate := job.fields.get("gate"):
-        Path(gate).read_bytes()
+        with Path(gate).open() as file:
+            fcntl.flock(file, fcntl.LOCK_SH)
     return ()
 
 
-main.encode = encode
+vars(main)["encode"] = encode
 main.main()

@@ -12,9 +12,10 @@ from telefuser_grpc.domain.job import Job
 from telefuser_grpc.domain.replica import ReplicaState
 from telefuser_grpc.domain.task import Preview, Progress
 from telefuser_grpc.errors import NoCapacity, PipelineFailed, ReplicaDied, TaskCancelled
-from telefuser_grpc.scheduler.ports import ReplicaPool, Run
+from telefuser_grpc.scheduler.ports import ReplicaPool
 from telefuser_grpc.workers.pool import LocalReplicaPool
 from telefuser_grpc.workers.replica import LocalReplica
+from telefuser_grpc.workers.run import LocalRun
 from tests.workers.local_pool import local_pool, make_job
 
 
@@ -179,11 +180,20 @@ async def test_a_killed_process_ends_its_run_at_once_and_is_replaced() -> None:
 
 async def test_a_process_that_dies_idle_is_replaced() -> None:
     async with local_pool("noop") as pool:
-        dead = await _lease(pool)
-        os.kill(dead.pid, signal.SIGKILL)
-        await _until(pool, ReplicaState.DEAD)
+        dead = await _kill_idle(pool)
 
         assert (await _lease(pool)).pid != dead.pid
+
+
+async def test_pauses_grow_until_a_replica_was_of_use() -> None:
+    async with local_pool("crashing") as pool:
+        for pause in (0.2, 0.4):
+            await _kill_idle(pool)
+            assert pool._seats[0]._pause_seconds == pause
+
+        await _finish(pool, make_job())
+        await _kill_idle(pool)
+        assert pool._seats[0]._pause_seconds == 0.2
 
 
 @pytest.mark.parametrize(
@@ -240,7 +250,15 @@ async def _lease(pool: LocalReplicaPool) -> LocalReplica:
         return replica
 
 
-async def _denoise(pool: LocalReplicaPool, job: Job) -> tuple[Run, list[Progress | Preview]]:
+async def _kill_idle(pool: LocalReplicaPool) -> LocalReplica:
+    replica = await _lease(pool)
+    os.kill(replica.pid, signal.SIGKILL)
+    await _until(pool, ReplicaState.DEAD)
+    await _turn()
+    return replica
+
+
+async def _denoise(pool: LocalReplicaPool, job: Job) -> tuple[LocalRun, list[Progress | Preview]]:
     async with pool.lease() as replica:
         run = await replica.run(job)
         return run, [update async for update in run.updates()]

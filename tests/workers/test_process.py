@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from telefuser_grpc.domain.task import Progress
 from telefuser_grpc.errors import ReplicaDied
 from telefuser_grpc.workers.messages import Load, RunJob, Stepped
 from telefuser_grpc.workers.pool import LocalReplicaPool
@@ -62,6 +63,20 @@ async def test_closing_while_loading_leaves_no_process() -> None:
             pid = pool.status()[0].pid
 
     assert not _exists(pid)
+
+
+async def test_what_a_replica_has_started_dies_with_it() -> None:
+    async with local_pool("crashing") as pool, pool.lease() as replica:
+        run = await replica.run(make_job(prompt="abandon"))
+        updates = run.updates()
+        await anext(updates)
+        told = await anext(updates)
+        assert isinstance(told, Progress)
+        child = os.pidfd_open(told.step)
+        with pytest.raises(ReplicaDied):
+            await anext(updates)
+
+    assert _has_died(child)
 
 
 async def test_twenty_deaths_leak_no_descriptor() -> None:
@@ -121,10 +136,7 @@ def test_a_killed_server_leaves_no_process() -> None:
         replica = os.pidfd_open(int(line.split()[1]))
         server.kill()
 
-    death = select.poll()
-    death.register(replica, select.POLLIN)
-    assert death.poll(5000)
-    os.close(replica)
+    assert _has_died(replica)
 
 
 def test_a_replica_sees_its_own_devices() -> None:
@@ -167,6 +179,16 @@ async def _hung_replica() -> ReplicaProcess:
 
 def _exists(pid: int) -> bool:
     return Path(f"/proc/{pid}").exists()
+
+
+def _has_died(process: int) -> bool:
+    """Waits for the end of a process that may be nobody's child any more."""
+    death = select.poll()
+    death.register(process, select.POLLIN)
+    try:
+        return bool(death.poll(5000))
+    finally:
+        os.close(process)
 
 
 def _descriptors() -> int:
