@@ -42,6 +42,7 @@ from telefuser_grpc.workers.pool import LocalReplicaPool
 logger = structlog.get_logger()
 
 STREAM_GRACE_SECONDS = 1.0
+MEBIBYTE = 2**20
 START_FAULTS = (AllotmentError, ConfigError, GatewayError, TeleFuserError, UnusableDatabase)
 
 
@@ -134,12 +135,18 @@ class App:
         runtime = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="telefuser-")))
         socket = runtime / "server.sock"
         address = f"unix:{socket}" if settings.gateway else f"{settings.host}:{settings.port}"
-        server = Server(address, use_cases, interceptors=interceptors)
+        server = Server(
+            address,
+            use_cases,
+            max_message_bytes=self._max_body_bytes() + MEBIBYTE,
+            interceptors=interceptors,
+        )
         port = await server.start()
-        stack.push_async_callback(server.stop, STREAM_GRACE_SECONDS)
+        stack.push_async_callback(server.stop, 0)
         if settings.gateway:
             gateway = Gateway(self._gateway_options(socket), runtime / "gateway")
             port = (await stack.enter_async_context(gateway)).port
+            stack.push_async_callback(server.stop, STREAM_GRACE_SECONDS)  # ends watchers first
         logger.info("server listens", host=settings.host, port=port, gateway=settings.gateway)
 
     async def _open(
@@ -196,6 +203,10 @@ class App:
             limits=self._probe_limits(),
         )
 
+    def _max_body_bytes(self) -> int:
+        """Room for the largest input as base64, and for the rest of a request."""
+        return self._settings.max_file_size * 4 // 3 + MEBIBYTE
+
     def _probe_limits(self) -> ProbeLimits:
         return ProbeLimits(max_bytes=self._settings.max_file_size)
 
@@ -219,6 +230,7 @@ class App:
             otlp_endpoint=settings.otlp_endpoint,
             service_name=f"{settings.service_name}-gateway",
             access_log=settings.access_log,
+            max_json_body_bytes=self._max_body_bytes(),
         )
 
     def _stop_on_signals(self) -> None:

@@ -48,14 +48,10 @@ MODULES = (
     rest_file_service_pb2,
     rest_system_service_pb2,
 )
-MAX_MESSAGE_BYTES = 160 * 2**20  # a JSON body with an input of the default limit as base64
 OPTIONS = (
-    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
-    ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
     ("grpc.so_reuseport", 0),  # a second server on the port must fail, not share it
-    ("grpc.keepalive_time_ms", 30_000),
-    ("grpc.keepalive_permit_without_calls", 1),
-    ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
+    ("grpc.http2.min_ping_interval_without_data_ms", 10_000),  # clients watch quiet streams
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
 )
 
 
@@ -87,10 +83,17 @@ class Server:
         address: str,
         use_cases: UseCases,
         *,
+        max_message_bytes: int,
         interceptors: Sequence[grpc.aio.ServerInterceptor] = (),
     ) -> None:
         self._address = address
-        self._server = grpc.aio.server(interceptors=[*interceptors, Boundary()], options=OPTIONS)
+        limits = [
+            ("grpc.max_receive_message_length", max_message_bytes),
+            ("grpc.max_send_message_length", max_message_bytes),
+        ]
+        self._server = grpc.aio.server(
+            interceptors=[*interceptors, Boundary()], options=[*OPTIONS, *limits]
+        )
         self._health = health.aio.HealthServicer()
         self._add_own_services(use_cases)
         self._add_standard_services()

@@ -35,7 +35,7 @@ def plan_download(artifact: Artifact, request: Mapping[str, str]) -> Download:
         return Download(status=304, headers=headers)
     size = artifact.size_bytes
     wanted = SINGLE_RANGE.fullmatch(request.get("range", ""))
-    if wanted is None or wanted.groups() == ("", "") or request.get("if-range", tag) != tag:
+    if wanted is None or not _is_range(*wanted.groups()) or request.get("if-range", tag) != tag:
         return Download(status=200, stop=size, headers=headers)
     start, stop = _bounds(wanted[1], wanted[2], size)
     if start >= stop:
@@ -57,6 +57,10 @@ def disposition(filename: str) -> str:
     if ascii_name == filename:
         return f'attachment; filename="{filename}"'
     return f"attachment; filename=\"{ascii_name}\"; filename*=UTF-8''{quote(filename, safe='')}"
+
+
+def _is_range(first: str, last: str) -> bool:
+    return int(first) <= int(last) if first and last else bool(first or last)
 
 
 def _bounds(first: str, last: str, size: int) -> tuple[int, int]:

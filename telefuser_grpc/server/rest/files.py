@@ -47,7 +47,7 @@ class FileGuard(AuthorizationServicer):
             case 416:
                 body = error_body(OffsetOutOfRange(artifact.size_bytes))
                 return _denied(416, download.headers, json.dumps(body))
-        return _allowed(INTERNAL_PREFIX + quote(artifact.path), download)
+        return _allowed(artifact.path, download)
 
 
 class RestFileServicer(RestFileServiceServicer):
@@ -90,16 +90,19 @@ def _name(path: str) -> str:
 
 
 def _allowed(path: str, download: Download) -> auth.CheckResponse:
-    whole = download.status == 200  # the file server must not see a range that does not hold
+    """Sends the request on to Envoy's file server, which only knows ranges with both ends."""
+    is_part = download.status == 206
+    headers = [_header("range", f"bytes={download.start}-{download.stop - 1}" if is_part else "")]
+    if "?" not in path:  # Envoy would cut the name there; `RestFileServicer` sends such a file
+        headers.append(_header(":path", INTERNAL_PREFIX + quote(path)))
     return auth.CheckResponse(
         status=status_pb2.Status(code=grpc.StatusCode.OK.value[0]),
         ok_response=auth.OkHttpResponse(
-            headers=[_header(":path", path)],
-            headers_to_remove=["range", "if-range"] if whole else [],
+            headers=headers,
             response_headers_to_add=[
                 _header(name, value)
                 for name, value in download.headers.items()
-                if name != "content-range"
+                if name not in ("content-range", "accept-ranges")
             ],
         ),
     )
