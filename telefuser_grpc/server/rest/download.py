@@ -39,7 +39,7 @@ def plan_download(artifact: Artifact, request: Mapping[str, str]) -> Download:
         return Download(status=200, stop=size, headers=headers)
     start, stop = _bounds(wanted[1], wanted[2], size)
     if start >= stop:
-        return Download(status=416, headers=headers | {"content-range": f"bytes */{size}"})
+        return Download(status=416, headers={"content-range": f"bytes */{size}"})
     content_range = f"bytes {start}-{stop - 1}/{size}"
     return Download(
         status=206, start=start, stop=stop, headers=headers | {"content-range": content_range}
