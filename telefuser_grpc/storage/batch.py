@@ -103,16 +103,16 @@ class Batch:
                 return self._delete(write)
 
     def _create(self, write: Create) -> Task:
-        task = write.task
-        if earlier := self._earlier(task):
+        if earlier := self._earlier(write.task):
             return earlier
-        if self._find(task.id):
-            raise TaskAlreadyExists(task.id)
-        created = self._change(self.last_ordinal + 1, task, _state_change(task), write.time)
+        if self._find(write.task.id):
+            raise TaskAlreadyExists(write.task.id)
+        task = replace(write.task, sequence=1)
+        self._stage(self.last_ordinal + 1, task, _state_change(task), write.time)
         self.last_ordinal += 1
         self.count_changes[task.state] += 1
         self._found.requests[task.owner, task.request_id] = task.id
-        return created
+        return task
 
     def _earlier(self, task: Task) -> Task | None:
         task_id = self._found.requests.get((task.owner, task.request_id))
@@ -131,17 +131,20 @@ class Batch:
             )
         runs_on = task.attempt == stored.attempt and task.state is not TaskState.PENDING
         progress = stored.progress if runs_on else None
-        task = replace(task, sequence=stored.sequence, progress=progress)
-        saved = self._change(ordinal, task, _state_change(task), write.time)
+        task = replace(task, sequence=stored.sequence + 1, progress=progress)
+        self._stage(ordinal, task, _state_change(task), write.time)
         self.count_changes[stored.state] -= 1
-        self.count_changes[saved.state] += 1
-        return saved
+        self.count_changes[task.state] += 1
+        return task
 
     def _append(self, write: Append) -> Task:
         ordinal, stored = self._get(write.task_id)
         if write.attempt != stored.attempt or stored.state not in RUNNING_STATES:
             raise StaleAttempt(f"{stored.id}: an event of attempt {write.attempt} came too late")
-        return self._change(ordinal, stored, write.change, write.time)
+        progress = write.change if isinstance(write.change, Progress) else stored.progress
+        task = replace(stored, sequence=stored.sequence + 1, progress=progress)
+        self._stage(ordinal, task, write.change, write.time)
+        return task
 
     def _delete(self, write: Delete) -> Task:
         ordinal, task = self._get(write.task_id)
@@ -155,26 +158,22 @@ class Batch:
         self.output_rows = [row for row in self.output_rows if row[1] != ordinal]
         return task
 
-    def _change(
+    def _stage(
         self, ordinal: int, task: Task, change: StateChange | Progress | Preview, time: datetime
-    ) -> Task:
-        sequence = task.sequence + 1
-        event = TaskEvent(
-            task_id=task.id, sequence=sequence, time=time, attempt=task.attempt, change=change
-        )
-        row = event_row(ordinal, event)
-        if isinstance(change, Progress):
-            task = replace(task, sequence=sequence, progress=change)
-        else:
-            task = replace(task, sequence=sequence)
+    ) -> None:
+        """Takes a task's new value and the event that tells of it; encodes before it changes."""
         stored = Stored(ordinal, task)
+        event = TaskEvent(
+            task_id=task.id, sequence=task.sequence, time=time, attempt=task.attempt, change=change
+        )
+        new_event_row = event_row(ordinal, event)
         if isinstance(change, StateChange):
-            self.task_rows[ordinal] = task_row(stored)
-            self.output_rows += output_rows(stored)
-        self.event_rows.append(row)
+            new_task_row, new_output_rows = task_row(stored), output_rows(stored)
+            self.task_rows[ordinal] = new_task_row
+            self.output_rows += new_output_rows
+        self.event_rows.append(new_event_row)
         self.events.append(event)
         self.staged[task.id] = stored
-        return task
 
     def _get(self, task_id: str) -> Stored:
         stored = self._find(task_id)

@@ -91,7 +91,7 @@ class Reader:
         )
 
     def _ordinals(self, query: TaskQuery, before: int) -> list[int]:
-        """Returns one ordinal more than the page has, if there is one.
+        """Returns the page's ordinals from the greatest down, and more if there are more.
 
         Each combination of filters is a range of an index, read from its end; so the cost is that
         of the pages and not of the tasks that match.
@@ -100,7 +100,7 @@ class Reader:
         for statement, key in _ranges(query):
             rows = self._database.execute(statement, (*key, before, query.page_size + 1))
             found += [ordinal for (ordinal,) in rows]
-        return sorted(found, reverse=True)[: query.page_size + 1]
+        return sorted(found, reverse=True)
 
     def _output(self, name: str) -> Artifact | None:
         row = self._database.execute(OUTPUT, (name,)).fetchone()
