@@ -185,10 +185,11 @@ def without_callback(scheduler: Any, *, skip: int = 0, copies: bool = False) -> 
             timesteps = self.scheduler.timesteps[skip:]
             if skip and hasattr(self.scheduler, "set_begin_index"):
                 self.scheduler.set_begin_index(skip)
+            sound = torch.zeros(1, 4, 2, 2)
             latents = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(seed))
             for timestep in timesteps:
                 if other is not None:
-                    other.step(latents * 0.1, timestep, latents)
+                    other.step(sound * 0.1, timestep, sound)
                 latents = self.scheduler.step(latents * 0.1, timestep, latents, return_dict=False)[
                     0
                 ]

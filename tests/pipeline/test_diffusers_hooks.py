@@ -277,16 +277,22 @@ def test_without_a_callback_a_cancel_stops_and_leaves_the_pipeline_usable() -> N
     assert torch.equal(pipeline(), before)
 
 
-def test_a_copy_of_the_scheduler_steps_itself_and_is_not_counted() -> None:
+def test_a_copy_of_the_scheduler_steps_itself_and_is_not_watched() -> None:
     pipeline = without_callback(diffusers.FlowMatchEulerDiscreteScheduler(), copies=True)
     unwatched = pipeline()
     watcher = Watcher(preview_interval_seconds=0)
+    shapes = []
 
+    def decode_preview(latents: Any) -> Image.Image:
+        shapes.append(tuple(latents.shape))
+        return Image.new("RGB", (8, 8))
+
+    pipeline.decode_preview = decode_preview
     with hooked(pipeline, JobContext(watcher.context)):
         watched = pipeline()
 
     assert watcher.steps == [(1, 4), (2, 4), (3, 4), (4, 4)]
-    assert len(watcher.previews) == 4
+    assert shapes == [(1, 4, 8, 8)] * 4
     assert torch.equal(watched, unwatched)
 
 

@@ -1,7 +1,7 @@
 """Frames become files that decode again; what no file can be made of is refused."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -234,6 +234,18 @@ def test_frames_that_no_file_can_be_made_of_are_refused(
         save(tmp_path, name, frames)
 
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def test_a_clip_that_breaks_off_leaves_no_part_of_it(tmp_path: Path) -> None:
+    def frames() -> Iterator[Any]:
+        yield from clip(frames=100)
+        assert (tmp_path / "c.mp4.part").stat().st_size > 0
+        raise MemoryError
+
+    with pytest.raises(OutOfMemory):
+        save(tmp_path, "c.mp4", frames())
+
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("fps", [0.0, -1.0, 1e6, float("nan")])
