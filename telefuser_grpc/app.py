@@ -35,9 +35,11 @@ from telefuser_grpc.telemetry.grpc_tracing import TracingInterceptor
 from telefuser_grpc.telemetry.logging import configure_logging
 from telefuser_grpc.telemetry.metered_store import MeteredTaskStore
 from telefuser_grpc.telemetry.metrics import Metrics
+from telefuser_grpc.telemetry.replica import ReplicaTelemetry
 from telefuser_grpc.telemetry.tracing import configure_tracing
 from telefuser_grpc.workers.devices import AllotmentError, allot
 from telefuser_grpc.workers.pool import LocalReplicaPool
+from telefuser_grpc.workers.process import COMMAND
 
 logger = structlog.get_logger()
 
@@ -172,6 +174,12 @@ class App:
             replicas=settings.num_replicas,
             environment=os.environ,
         )
+        telemetry = ReplicaTelemetry(
+            log_format=settings.log_format,
+            log_level=settings.log_level,
+            trace_endpoint=settings.otlp_endpoint,
+            service_name=settings.service_name,
+        )
         return LocalReplicaPool(
             self._pipeline,
             task=settings.task,
@@ -181,6 +189,7 @@ class App:
             preview_interval_seconds=settings.preview_interval,
             start_timeout_seconds=settings.start_timeout,
             stop_grace_seconds=settings.cancel_timeout,
+            command=(*COMMAND, telemetry.argument),
         )
 
     def _limits(self) -> Limits:

@@ -24,7 +24,7 @@ from telefuser_grpc.errors import (
 )
 from telefuser_grpc.scheduler.ports import MediaInputs, TaskStore
 from telefuser_grpc.scheduler.scheduler import Scheduler
-from telefuser_grpc.scheduler.spans import current_trace_parent
+from telefuser_grpc.scheduler.spans import current_trace_parent, span
 
 MAX_TEXT_LENGTH = 32_000
 MAX_REQUEST_ID_LENGTH = 128
@@ -180,7 +180,8 @@ class Admission:
             raise InvalidFields(too_long)
 
     async def _store(self, task: Task) -> Task:
-        inputs = await self._inputs.take(task.id, task.fields)
+        with span("task.inputs"):
+            inputs = await self._inputs.take(task.id, task.fields)
         fields = {name: value for name, value in task.fields.items() if name not in inputs}
         creation = asyncio.create_task(self._create(replace(task, fields=fields, inputs=inputs)))
         self._creations.add(creation)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -105,10 +106,12 @@ class Execution:
     async def _attempt(self) -> None:
         await self._world.opened.wait()
         try:
-            async with self._world.replicas.lease(first=self.task.attempt > 0) as replica:
-                await self._change(lambda task: task.start(replica.id, self._world.clock()))
-                run = await self._begin(replica)
-                await self._follow(run)
+            async with AsyncExitStack() as lease:
+                replica = await self._leased(lease)
+                with span("task.run", replica=replica.id):
+                    await self._change(lambda task: task.start(replica.id, self._world.clock()))
+                    run = await self._begin(replica)
+                    await self._follow(run)
             await self._complete(run)
         except ReplicaDied as death:
             await self.interrupt(death)
@@ -118,6 +121,11 @@ class Execution:
             await self._fail(fault)
         finally:
             self._run = None
+
+    async def _leased(self, lease: AsyncExitStack) -> Replica:
+        with span("task.queue"):
+            waits_again = self.task.attempt > 0
+            return await lease.enter_async_context(self._world.replicas.lease(first=waits_again))
 
     async def _begin(self, replica: Replica) -> Run:
         folder = await self._scratch()
@@ -146,12 +154,13 @@ class Execution:
 
     async def _complete(self, run: Run) -> None:
         """Waits for the encoded files, takes them in and ends the task with them."""
-        limit = self._world.limits.task_seconds
+        limits = self._world.limits
         try:
-            async with asyncio.timeout(limit):
+            async with asyncio.timeout(limits.task_seconds):
                 report, files = await run.result()
         except TimeoutError:
-            raise TaskTimeout(limit) from None
+            await run.stop(limits.cancel_seconds)
+            raise TaskTimeout(limits.task_seconds) from None
         with span("task.store"):
             artifacts = await self._world.artifacts.adopt(self.task.id, self.task.media_type, files)
         self._world.estimates.learn(self.task.kind, report.inference_seconds)

@@ -1,21 +1,25 @@
 """Spans of a task's life; they cost next to nothing while no tracer is configured."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, nullcontext
 
 from opentelemetry import trace
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
+from telefuser_grpc.domain.task import Progress
+
 _tracer = trace.get_tracer("telefuser")
 _propagator = TraceContextTextMapPropagator()
+_NOTHING = nullcontext()
 
 
-@contextmanager
-def span(name: str, trace_parent: str = "", **attributes: str | int) -> Iterator[None]:
+def span(
+    name: str, trace_parent: str = "", **attributes: str | int
+) -> AbstractContextManager[object]:
     """Opens a span below the current one, or below a W3C `traceparent` where one is given."""
+    if isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
+        return _NOTHING  # no provider is configured
     context = _propagator.extract({"traceparent": trace_parent}) if trace_parent else None
-    with _tracer.start_as_current_span(name, context, attributes=attributes):
-        yield
+    return _tracer.start_as_current_span(name, context, attributes=attributes)
 
 
 def current_trace_parent() -> str:
@@ -23,3 +27,13 @@ def current_trace_parent() -> str:
     carrier: dict[str, str] = {}
     _propagator.inject(carrier)
     return carrier.get("traceparent", "")
+
+
+def mark_step(progress: Progress) -> None:
+    """Marks a finished step on the current span."""
+    current = trace.get_current_span()
+    if current.is_recording():
+        current.add_event(
+            "step",
+            {"step": progress.step, "steps": progress.steps, "stage": progress.stage},
+        )

@@ -7,6 +7,7 @@ from telefuser_grpc.domain.artifact import OutputFile
 from telefuser_grpc.domain.job import Job, RunReport
 from telefuser_grpc.domain.task import Preview, Progress
 from telefuser_grpc.errors import TaskCancelled, TaskFailed
+from telefuser_grpc.scheduler.spans import mark_step
 from telefuser_grpc.workers.channel import ReplicaChannel
 from telefuser_grpc.workers.messages import (
     Failed,
@@ -35,6 +36,7 @@ class Attempt:
             if not self._is_denoising:
                 return
             if isinstance(change, Progress):
+                mark_step(change)
                 self._channel.send(Stepped(*self._key, change))
             else:
                 self._channel.send(Previewed(*self._key, change))

@@ -1,4 +1,4 @@
-"""The replica process: loads one pipeline, then runs what the server sends until that goes."""
+"""A replica's process: loads one pipeline, then runs what the server sends until that goes."""
 
 import ctypes
 import faulthandler
@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 import structlog
 
@@ -28,15 +29,21 @@ logger = structlog.get_logger()
 PR_SET_PDEATHSIG = 1
 
 
-def main() -> None:
-    """Serves the socket whose number is the last argument."""
+def serve(descriptor: int, *, on_end: Callable[[], None]) -> NoReturn:
+    """Serves the socket with this number, then ends the process after calling `on_end`."""
     faulthandler.enable()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, which decides
     _die_with_server()
-    _log_plainly()
-    end = socket.socket(fileno=int(sys.argv[-1]))
+    end = socket.socket(fileno=descriptor)
     end.set_inheritable(False)
-    _exit_after(lambda: _serve(ReplicaChannel(end)))
+
+    def work() -> None:
+        try:
+            _serve(ReplicaChannel(end))
+        finally:
+            on_end()
+
+    _exit_after(work)
 
 
 def _serve(channel: ReplicaChannel) -> None:
@@ -101,7 +108,7 @@ def _encode(worker: Worker[Rendering]) -> None:
         os._exit(1)
 
 
-def _exit_after(work: Callable[[], None]) -> None:
+def _exit_after(work: Callable[[], None]) -> NoReturn:
     """Ends the process after some work, without waiting for the threads of the pipeline."""
     status = 1
     try:
@@ -126,20 +133,3 @@ def _status_of(leaving: SystemExit) -> int:
 def _die_with_server() -> None:
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
-def _log_plainly() -> None:
-    """Writes logs without colours, and traces without the values of variables."""
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.dev.ConsoleRenderer(
-                colors=False, exception_formatter=structlog.dev.plain_traceback
-            ),
-        ]
-    )
-
-
-if __name__ == "__main__":
-    main()

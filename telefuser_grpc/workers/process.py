@@ -12,7 +12,7 @@ from pathlib import Path
 from telefuser_grpc.workers.channel import ServerChannel
 from telefuser_grpc.workers.devices import VISIBILITY_VARIABLE
 
-COMMAND = (sys.executable, "-P", "-m", "telefuser_grpc.workers.main")
+COMMAND = (sys.executable, "-P", "-m", "telefuser_grpc.replica")
 STDERR = 2
 REAP_SECONDS = 10.0
 

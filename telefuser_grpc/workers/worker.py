@@ -2,6 +2,7 @@
 
 import queue
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import Generic, Protocol, TypeVar
 
 import structlog
@@ -9,6 +10,7 @@ import structlog
 from telefuser_grpc.domain.artifact import OutputFile
 from telefuser_grpc.domain.job import Job, RunReport
 from telefuser_grpc.errors import OutputInvalid, PipelineFailed, TaskCancelled, TaskFailed
+from telefuser_grpc.scheduler.spans import span
 from telefuser_grpc.workers.attempt import Attempt
 from telefuser_grpc.workers.backlog import Backlog
 from telefuser_grpc.workers.channel import ReplicaChannel
@@ -91,7 +93,8 @@ class Worker(Generic[M]):
         try:
             if attempt.cancelled.is_set():
                 raise TaskCancelled
-            rendering = render(attempt)
+            with _span("replica.run", attempt):
+                rendering = render(attempt)
             if not self._backlog.wait_for_room(until=attempt.cancelled.is_set):
                 raise TaskCancelled
         except Exception as error:
@@ -113,7 +116,8 @@ class Worker(Generic[M]):
 
     def _encode_one(self, attempt: Attempt, rendering: M) -> None:
         try:
-            files = () if attempt.cancelled.is_set() else self._encode(rendering, attempt.job)
+            with _span("replica.encode", attempt):
+                files = () if attempt.cancelled.is_set() else self._encode(rendering, attempt.job)
         except TaskFailed as error:
             logger.warning("encoding failed", task_id=attempt.job.task_id, exc_info=error)
             attempt.fail(error)
@@ -125,6 +129,11 @@ class Worker(Generic[M]):
 
     def _forget(self, attempt: Attempt) -> None:
         self._attempts.pop((attempt.job.task_id, attempt.job.attempt), None)
+
+
+def _span(name: str, attempt: Attempt) -> AbstractContextManager[object]:
+    job = attempt.job
+    return span(name, job.trace_parent, task_id=job.task_id, attempt=job.attempt)
 
 
 def _tells_of_lost_device(error: PipelineFailed) -> bool:

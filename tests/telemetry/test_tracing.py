@@ -25,36 +25,29 @@ with span("task", trace_parent, kind="t2v"):
 shutdown()
 """
 REPLICA = """
-import pickle, sys
+import json, sys
 from telefuser_grpc.domain.task import Progress
-from telefuser_grpc.scheduler.spans import span
+from telefuser_grpc.scheduler.spans import mark_step, span
 from telefuser_grpc.telemetry.replica import ReplicaTelemetry
 
 endpoint, trace_parent = sys.argv[1:]
-telemetry = pickle.loads(pickle.dumps(ReplicaTelemetry(
-    log_format="json", log_level="INFO", trace_endpoint=endpoint,
-    service_name="telefuser", instance="server-1",
-)))
-shutdown = telemetry.start(0)
+told = ReplicaTelemetry(log_format="json", trace_endpoint=endpoint).argument
+shutdown = ReplicaTelemetry(**json.loads(told)).start()
 with span("replica.run", trace_parent):
-    with span("replica.denoise"):
-        telemetry.step(Progress(step=1, steps=2))
-        telemetry.step(Progress(step=2, steps=2))
+    mark_step(Progress(step=1, steps=2))
+    mark_step(Progress(step=2, steps=2))
 shutdown()
 """
 OFF = """
 import asyncio, sys
 import telefuser_grpc.telemetry.grpc_metrics, telefuser_grpc.telemetry.metered_store
 from telefuser_grpc.domain.task import Progress
-from telefuser_grpc.scheduler.spans import current_trace_parent, span
+from telefuser_grpc.scheduler.spans import current_trace_parent, mark_step, span
 from telefuser_grpc.telemetry.replica import ReplicaTelemetry
 
-telemetry = ReplicaTelemetry(
-    log_format="json", log_level="INFO", trace_endpoint=None, service_name="x", instance="y"
-)
-shutdown = telemetry.start(0)
+shutdown = ReplicaTelemetry().start()
 with span("task", kind="t2v"):
-    telemetry.step(Progress(step=1, steps=2))
+    mark_step(Progress(step=1, steps=2))
     assert current_trace_parent() == ""
 shutdown()
 heavy = ("opentelemetry.sdk", "opentelemetry.exporter", "torch", "pynvml", "PIL", "av")
@@ -76,30 +69,23 @@ def test_one_trace_runs_from_the_caller_through_the_server_into_the_replica(
     run(SERVER, scheme + receiver.endpoint, TRACE_PARENT, REPLICA)
 
     task, work = receiver.span("task"), receiver.span("task.run")
-    replica, denoise = receiver.span("replica.run"), receiver.span("replica.denoise")
+    replica = receiver.span("replica.run")
     assert task.parent_span_id.hex() == "b7ad6b7169203331"
     assert work.parent_span_id == task.span_id
     assert replica.parent_span_id == work.span_id
-    assert denoise.parent_span_id == replica.span_id
     assert {span.trace_id.hex() for span in receiver.spans} == {TRACE_PARENT.split("-")[1]}
 
 
 def test_spans_name_their_process_and_mark_each_step(receiver: OtlpReceiver) -> None:
     run(SERVER, receiver.endpoint, TRACE_PARENT, REPLICA)
 
-    denoise = receiver.span("replica.denoise")
-    steps = [attributes_of(event) for event in denoise.events]
+    replica = receiver.span("replica.run")
+    steps = [attributes_of(event) for event in replica.events]
     assert [step["step"] for step in steps] == [1, 2]
     assert steps[0] == {"step": 1, "steps": 2, "stage": "denoising"}
     assert attributes_of(receiver.span("task"))["kind"] == "t2v"
     assert receiver.resource_of(receiver.span("task"))["service.instance.id"] == "server-1"
-    assert (
-        receiver.resource_of(denoise).items()
-        >= {
-            "service.name": "telefuser",
-            "service.instance.id": "server-1/replica-0",
-        }.items()
-    )
+    assert receiver.resource_of(replica)["service.name"] == "telefuser-replica"
 
 
 def test_without_endpoint_no_sdk_and_nothing_heavy_is_imported() -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 from telefuser_grpc.domain.artifact import OutputFile
 from telefuser_grpc.domain.job import Job
 from telefuser_grpc.pipeline.rendering import Rendering
-from telefuser_grpc.workers import main
+from telefuser_grpc.replica import main
+from telefuser_grpc.workers import main as process
 
 
 def encode(rendering: Rendering, job: Job) -> Sequence[OutputFile]:
@@ -17,5 +18,5 @@ def encode(rendering: Rendering, job: Job) -> Sequence[OutputFile]:
     return ()
 
 
-vars(main)["encode"] = encode
-main.main()
+vars(process)["encode"] = encode
+main()
