@@ -1,5 +1,6 @@
 """Between the native wire types and the domain: the only module that knows both."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -38,13 +39,14 @@ STATE_NAMES = {state: f"TASK_STATE_{state.name}" for state in TaskState}
 STATE_OF = {task_pb2.TaskState.Value(name): state for state, name in STATE_NAMES.items()}
 DEFAULT_PAGE_SIZE = 50
 MAX_PAGE_SIZE = 500
+MAX_EXACT = 2**53  # beyond it a double skips integers
 
 
 def task_request(request: task_service_pb2.CreateTaskRequest) -> TaskRequest:
     """Reads a CreateTask request.
 
     Raises:
-        InvalidFields: A parameter has a field of its own, or an input has no source.
+        InvalidFields: A parameter has a field of its own or is no JSON, or an input has no source.
     """
     fields = dict(_parameters(request.parameters))
     fields |= {name: _source(name, each) for name, each in request.inputs.items()}
@@ -262,25 +264,37 @@ def _struct(fields: Mapping[str, Any]) -> Struct:
 
 
 def _parameters(struct: Struct) -> Mapping[str, Any]:
-    """Reads free parameters; whole numbers, which JSON cannot tell apart, become integers."""
-    parameters: dict[str, Any] = _whole(json_format.MessageToDict(struct))
-    taken = [name for name in TYPED_FIELDS if name in parameters]
+    """Reads free parameters."""
+    taken = [name for name in TYPED_FIELDS if name in struct.fields]
     if taken:
         raise InvalidFields(
             [Violation(f"parameters.{n}", "has a field of its own; set that") for n in taken]
         )
-    return parameters
+    return {name: _plain(name, each) for name, each in struct.fields.items()}
 
 
-def _whole(value: Any) -> Any:
-    match value:
-        case float() if value.is_integer():
-            return int(value)
-        case dict():
-            return {name: _whole(each) for name, each in value.items()}
-        case list():
-            return [_whole(each) for each in value]
-    return value
+def _plain(parameter: str, value: Value) -> Any:
+    match value.WhichOneof("kind"):
+        case "number_value":
+            return _number(parameter, value.number_value)
+        case "string_value":
+            return value.string_value
+        case "bool_value":
+            return value.bool_value
+        case "struct_value":
+            fields = value.struct_value.fields
+            return {name: _plain(parameter, each) for name, each in fields.items()}
+        case "list_value":
+            return [_plain(parameter, each) for each in value.list_value.values]
+    return None
+
+
+def _number(parameter: str, value: float) -> int | float:
+    """Returns a whole number, which a `Struct` cannot tell apart, as an integer if it is exact."""
+    if not math.isfinite(value):
+        why = "must be a finite number"
+        raise InvalidFields([Violation(f"parameters.{parameter}", why, "finite_number")])
+    return int(value) if value.is_integer() and abs(value) <= MAX_EXACT else value
 
 
 def _source(name: str, value: task_pb2.TaskInput) -> str:
