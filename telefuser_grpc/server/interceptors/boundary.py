@@ -7,7 +7,7 @@ gateway puts in place.
 
 import json
 import math
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any, NoReturn
 
 import grpc
@@ -23,8 +23,10 @@ from telefuser_grpc.server.rpc import Context, Handler
 
 DOMAIN = "telefuser"
 OWN_SERVICES = ("/telefuser.", "/envoy.")
-MAX_VIOLATIONS = 20  # keeps the status below the metadata limit of gRPC clients
-MAX_MESSAGE_LENGTH = 2000
+# Together, percent-encoded where HTTP/2 asks for it, below the 8 KiB that gRPC clients take.
+MAX_MESSAGE_BYTES = 700
+MAX_TEXT_BYTES = 400
+MAX_VIOLATIONS_BYTES = 4000
 
 logger = structlog.get_logger()
 
@@ -125,29 +127,35 @@ def _rest_metadata(error: TeleFuserError) -> tuple[tuple[str, str], ...]:
 
 
 def status_of(error: TeleFuserError) -> status_pb2.Status:
-    """Returns the error as `google.rpc.Status` with its details."""
-    details = [
-        error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=error.metadata)
-    ]
+    """Returns the error as `google.rpc.Status` with its details, cut to what clients take."""
+    metadata = {name: _cut(value) for name, value in error.metadata.items()}
+    details = [error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=metadata)]
     if error.violations:
-        details.append(
-            error_details_pb2.BadRequest(
-                field_violations=[
-                    error_details_pb2.BadRequest.FieldViolation(
-                        field=each.field, description=each.message, reason=each.type.upper()
-                    )
-                    for each in error.violations[:MAX_VIOLATIONS]
-                ]
-            )
-        )
+        details.append(error_details_pb2.BadRequest(field_violations=_violations(error)))
     if error.retry_after_seconds is not None:
         delay = Duration(seconds=math.ceil(error.retry_after_seconds))
         details.append(error_details_pb2.RetryInfo(retry_delay=delay))
     return status_pb2.Status(
         code=grpc.StatusCode[error.code].value[0],
-        message=error.message[:MAX_MESSAGE_LENGTH],
+        message=_cut(error.message, MAX_MESSAGE_BYTES),
         details=[_packed(each) for each in details],
     )
+
+
+def _violations(error: TeleFuserError) -> Iterator[Any]:
+    room = MAX_VIOLATIONS_BYTES
+    for each in error.violations:
+        violation = error_details_pb2.BadRequest.FieldViolation(
+            field=_cut(each.field), description=_cut(each.message), reason=each.type.upper()
+        )
+        room -= violation.ByteSize()
+        if room < 0:
+            return
+        yield violation
+
+
+def _cut(text: str, max_bytes: int = MAX_TEXT_BYTES) -> str:
+    return text.encode()[:max_bytes].decode(errors="ignore")
 
 
 def _packed(message: Any) -> AnyMessage:
