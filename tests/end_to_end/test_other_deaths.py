@@ -12,7 +12,7 @@ from telefuser_grpc.domain.replica import ReplicaState
 from telefuser_grpc.domain.task import TaskState
 from tests.end_to_end.conftest import PUPPET
 from tests.end_to_end.gates import Gate
-from tests.end_to_end.sse import read_events
+from tests.end_to_end.sse import SseEvent, read_events
 from tests.end_to_end.stories import is_gapless, words
 from tests.fakes.service import Deaths, Service
 
@@ -117,17 +117,20 @@ def test_stream_that_died_with_envoy_is_resumed_by_its_id(
 ) -> None:
     task = client.create("act", parameters={"gate": str(gate)})
     heals = len(service.log.events("gateway restarted"))
-    seen = []
+    seen: list[SseEvent] = []
+
+    def watch(answer: httpx.Response) -> None:
+        for event in read_events(answer):
+            seen.append(event)
+            if event.name == "progress":
+                kill(service.children()["envoy"])
 
     with (
         service.http() as http,
         http.stream("GET", f"/v1/tasks/{task.id}/events") as answer,
         pytest.raises(httpx.TransportError),
     ):
-        for event in read_events(answer):
-            seen.append(event)
-            if event.name == "progress":
-                kill(service.children()["envoy"])
+        watch(answer)
     service.log.wait_for("gateway restarted", count=heals + 1)
     gate.open()
     with service.http() as http:
