@@ -3,16 +3,16 @@
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from google.api.httpbody_pb2 import HttpBody
-from pydantic import BaseModel, ConfigDict, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from telefuser_grpc._gen.telefuser.rest.v1 import rest_task_service_pb2 as pb
 from telefuser_grpc._gen.telefuser.rest.v1.rest_task_service_pb2_grpc import RestTaskServiceServicer
 from telefuser_grpc.domain.kinds import KIND_PATTERN
 from telefuser_grpc.domain.task import Task, TaskState
-from telefuser_grpc.errors import TaskNotFound
+from telefuser_grpc.errors import TaskNotFound, TeleFuserError
 from telefuser_grpc.scheduler.admission import Admission, TaskRequest
 from telefuser_grpc.scheduler.ports import TaskStore
 from telefuser_grpc.scheduler.scheduler import Scheduler
@@ -21,6 +21,7 @@ from telefuser_grpc.server.rest.bodies import json_response, parse
 from telefuser_grpc.server.rpc import Context
 
 AspectRatio = Literal["16:9", "9:16", "4:3", "3:4", "1:1", "2:3", "3:2"]
+Seed = Annotated[int, Field(ge=-(2**63), le=2**63 - 1)]  # an int64 of the native interface
 
 ECHOED = (
     "prompt",
@@ -43,7 +44,7 @@ class CreateTaskBody(BaseModel):
     negative_prompt: str = ""
     aspect_ratio: AspectRatio = "16:9"
     resolution: str = "720p"
-    seed: int = 42
+    seed: Seed = 42
     first_image_path: str = ""
     last_image_path: str = ""
     ref_video_path: str = ""
@@ -140,6 +141,8 @@ class RestTaskServicer(RestTaskServiceServicer):
             task = await self._scheduler.cancel(task_id)
         except TaskNotFound:
             return {"stop_status": "do_nothing", "reason": "Task not found."}
+        except TeleFuserError as error:
+            return {"stop_status": "error", "reason": error.message}
         if was_active:
             return {"stop_status": "success", "reason": "Task cancellation accepted."}
         return {"stop_status": "do_nothing", "reason": f"Task already terminal: {task.state}."}
