@@ -1,11 +1,14 @@
 """JSON in and out of the documented REST face."""
 
 import json
+import math
+import re
 from collections.abc import Sequence
 from typing import Any, NoReturn, TypeVar
 
 from google.api.httpbody_pb2 import HttpBody
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from telefuser_grpc.errors import (
     InvalidFields,
@@ -18,6 +21,11 @@ from telefuser_grpc.errors import (
 )
 
 MAX_VIOLATIONS = 20
+MAX_DEPTH = 24  # a native answer of this depth is still one that protobuf parses
+MAX_DIGITS = 300  # so that a double can hold the number
+TOO_DEEP = f"nested deeper than {MAX_DEPTH} levels"
+SURROGATE = re.compile("[\ud800-\udfff]")
+DOCUMENTED_TYPES = {"literal_error": "enum"}
 Body = TypeVar("Body", bound=BaseModel)
 Location = Sequence[str | int]
 
@@ -47,12 +55,8 @@ def parse(model: type[Body], body: HttpBody) -> Body:
     try:
         return model.model_validate(_json_object(body.data))
     except ValidationError as error:
-        raise MalformedBody(
-            [
-                _detail(["body", *each["loc"]], each["msg"], each["type"])
-                for each in error.errors(include_url=False, include_input=False)[:MAX_VIOLATIONS]
-            ]
-        ) from None
+        faults = error.errors(include_url=False, include_input=False)[:MAX_VIOLATIONS]
+        raise MalformedBody([_fault(each) for each in faults]) from None
 
 
 def error_body(error: TeleFuserError) -> dict[str, Any]:
@@ -80,28 +84,69 @@ def _details(error: TeleFuserError) -> list[dict[str, Any]]:
     ]
 
 
+def _fault(error: ErrorDetails) -> dict[str, Any]:
+    kind = DOCUMENTED_TYPES.get(error["type"], error["type"])
+    return _detail(["body", *error["loc"]], error["msg"], kind)
+
+
 def _json_object(data: bytes) -> dict[str, Any]:
     if not data.strip():
         raise MalformedBody([_detail(["body"], "Field required", "missing")])
     try:
-        value = json.loads(data, parse_constant=_refuse_constant)
+        value = json.loads(
+            data.decode("utf-8-sig"),
+            parse_int=_integer,
+            parse_float=_float,
+            parse_constant=_refuse_constant,
+        )
     except json.JSONDecodeError as error:
-        raise MalformedBody(
-            [_detail(["body", error.pos], f"JSON decode error: {error.msg}", "json_invalid")]
-        ) from None
-    except (ValueError, RecursionError):
-        raise MalformedBody(
-            [_detail(["body"], "JSON decode error: not UTF-8, or too deep", "json_invalid")]
-        ) from None
+        raise _no_json(error.msg, "body", error.pos) from None
+    except UnicodeDecodeError:
+        raise _no_json("not UTF-8") from None
+    except RecursionError:
+        raise _no_json(TOO_DEEP) from None
     if not isinstance(value, dict):
         raise MalformedBody(
             [_detail(["body"], "Input should be a JSON object", "model_attributes_type")]
         )
+    _check_text_and_depth(value, MAX_DEPTH)
     return value
 
 
+def _integer(text: str) -> int:
+    if len(text) > MAX_DIGITS:
+        raise _no_json(f"a number of more than {MAX_DIGITS} digits")
+    return int(text)
+
+
+def _float(text: str) -> float:
+    if math.isinf(number := float(text)):
+        raise _no_json("a number that no double holds")
+    return number
+
+
 def _refuse_constant(name: str) -> NoReturn:
-    raise MalformedBody([_detail(["body"], f"JSON has no {name}", "json_invalid")])
+    raise _no_json(f"JSON has no {name}")
+
+
+def _check_text_and_depth(value: Any, levels: int) -> None:
+    """Refuses what parses, but can be no text or no message on another way."""
+    match value:
+        case str() if not value.isascii() and SURROGATE.search(value):
+            raise _no_json("half of a surrogate pair")
+        case dict() | list() if levels == 0:
+            raise _no_json(TOO_DEEP)
+        case dict():
+            for name, each in value.items():
+                _check_text_and_depth(name, levels)
+                _check_text_and_depth(each, levels - 1)
+        case list():
+            for each in value:
+                _check_text_and_depth(each, levels - 1)
+
+
+def _no_json(why: str, *loc: str | int) -> MalformedBody:
+    return MalformedBody([_detail(loc or ["body"], f"JSON decode error: {why}", "json_invalid")])
 
 
 def _detail(loc: Location, message: str, kind: str) -> dict[str, Any]:
