@@ -1,8 +1,10 @@
 """The real gRPC server on a socket, with the store and the replicas in memory behind it."""
 
 import asyncio
+import hashlib
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
@@ -31,12 +33,14 @@ from telefuser_grpc.scheduler.service import Service, ServiceFacts
 from telefuser_grpc.server.server import Server, UseCases
 from telefuser_grpc.storage.artifacts import LocalArtifactStore
 from tests.fakes.builders import NOW
-from tests.fakes.replicas import FakePool, FakeRun
+from tests.fakes.replicas import FakePool, FakeRun, Script
 from tests.fakes.tasks import MemoryTaskStore
 
 MAX_UPLOAD_BYTES = 64 * 1024
 MAX_MESSAGE_BYTES = 4 * 2**20
 FACTS = ServiceFacts(pipeline_file="./shapes.py", parallelism=1, task="", replicas=1)
+COMPLETES = Script()
+HANGS = Script(hangs_after=0)
 LIMITS = Limits(queue=3, drain_seconds=0.0, cancel_seconds=0.5)
 PROMPT = {"type": "string", "required": True, "max_length": 50, "description": "What to show"}
 CONTRACT = PipelineContract.parse(
@@ -79,7 +83,7 @@ class ObservedStore(MemoryTaskStore):
 class Backend:
     """A served service and what surrounds it; a context manager that runs it.
 
-    Until `open` no pipeline is loaded. Tests change `pool.script` to say what runs do.
+    Until `open` no pipeline is loaded. Runs hang unless a test gives the pool another script.
     """
 
     def __init__(
@@ -88,7 +92,7 @@ class Backend:
         self.root = folder / "cache"
         self.address = f"unix:{folder}/s.sock"
         self.tasks = ObservedStore()
-        self.pool = pool or FakePool()
+        self.pool = pool or FakePool(script=HANGS)
         self.artifacts = LocalArtifactStore(self.root, clock=_now)
         self.uploads = LocalUploads(
             self.root, max_bytes=MAX_UPLOAD_BYTES, limits=ProbeLimits(), clock=_now
@@ -152,9 +156,22 @@ class Backend:
         request = task_service_pb2.GetTaskRequest(task_id=task_id)
         return (await self.task_service.GetTask(request)).task
 
-    async def completed(self, task_id: str, **changes: Any) -> task_pb2.Task:
-        """Creates a task and waits for its end."""
-        return await self.ended((await self.create(task_id, **changes)).task_id)
+    async def run_to_end(
+        self, task_id: str, script: Script = COMPLETES, **changes: Any
+    ) -> task_pb2.Task:
+        """Creates a task that follows a script and waits for its end."""
+        self.pool.scripts[task_id] = [script]
+        await self.create(task_id, **changes)
+        return await self.ended(task_id)
+
+    async def rewrite(self, task_id: str, content: bytes) -> None:
+        """Gives a completed task another content."""
+        task = await self.tasks.get(task_id)
+        (artifact,) = task.artifacts
+        Path(await self.artifacts.open_path(artifact)).write_bytes(content)
+        sha256 = hashlib.sha256(content).hexdigest()
+        changed = replace(artifact, size_bytes=len(content), sha256=sha256)
+        self.tasks._tasks[task_id] = replace(task, artifacts=(changed,))
 
     def _inputs(self) -> LocalMediaInputs:
         return LocalMediaInputs(

@@ -13,17 +13,14 @@ from telefuser_grpc.domain.contract import PipelineContract
 from telefuser_grpc.errors import PipelineFailed
 from tests.fakes.media_files import still
 from tests.fakes.replicas import Script
-from tests.server.backend import Backend, create_request
+from tests.server.backend import COMPLETES, Backend, create_request
 from tests.server.refusal import refusal
 
-HANGS = Script(hangs_after=1)
 UNKNOWN = {"task_id": "task_unknown"}
 
 
 class TestCreate:
     async def test_answers_the_task_as_stored(self, backend: Backend) -> None:
-        backend.pool.script = HANGS
-
         task = await backend.create("t1", parameters={"mode": "fast"}, negative_prompt="blur")
 
         assert (task.task_id, task.kind) == ("t1", "t2v")
@@ -42,6 +39,7 @@ class TestCreate:
 
     @pytest.mark.parametrize("seed", [0, 2**53 + 1, 2**63 - 1, -(2**63)])
     async def test_every_int64_seed_stays_exact(self, backend: Backend, seed: int) -> None:
+        backend.pool.script = COMPLETES
         created = await backend.create(seed=seed)
         stored = await backend.ended(created.task_id)
 
@@ -49,7 +47,6 @@ class TestCreate:
         assert (await backend.started(created.task_id)).job.fields["seed"] == seed
 
     async def test_whole_numbers_reach_the_pipeline_as_integers(self, backend: Backend) -> None:
-        backend.pool.script = HANGS
         task = await backend.create(
             parameters={"steps": 3, "guidance": 2.5, "sizes": [1, {"a": 2}], "huge": 1e300}
         )
@@ -63,7 +60,6 @@ class TestCreate:
     async def test_kind_is_read_in_any_case_and_inferred_when_absent(
         self, backend: Backend
     ) -> None:
-        backend.pool.script = HANGS
         image = task_pb2.TaskInput(upload_id=await _upload(backend))
 
         assert (await backend.create(kind=" T2V ")).kind == "t2v"
@@ -71,7 +67,6 @@ class TestCreate:
         assert (await backend.create(kind="", inputs={"first_image_path": image})).kind == "i2v"
 
     async def test_input_is_answered_as_a_handle(self, backend: Backend) -> None:
-        backend.pool.script = HANGS
         image = task_pb2.TaskInput(upload_id=await _upload(backend))
 
         task = await backend.create("t1", kind="i2v", inputs={"first_image_path": image})
@@ -83,7 +78,6 @@ class TestCreate:
         assert "first_image_path" not in task.parameters
 
     async def test_same_request_id_returns_the_same_task(self, backend: Backend) -> None:
-        backend.pool.script = HANGS
         first = await backend.create(request_id="r1")
         again = await backend.create(request_id="r1")
 
@@ -183,7 +177,6 @@ class TestCreate:
         assert refused.metadata == {"upload_id": "upload_" + "a" * 26}
 
     async def test_refuses_a_full_queue_and_says_when_to_return(self, backend: Backend) -> None:
-        backend.pool.script = HANGS
         for _ in range(3):
             await backend.create()
 
@@ -195,7 +188,6 @@ class TestCreate:
         assert refused.message == "Task queue is full (max 3 tasks)"
 
     async def test_refuses_a_taken_id(self, backend: Backend) -> None:
-        backend.pool.script = HANGS
         await backend.create("t1")
 
         refused = await refusal(backend.task_service.CreateTask(create_request(task_id="t1")))
@@ -204,7 +196,6 @@ class TestCreate:
         assert (refused.reason, refused.metadata) == ("TASK_ALREADY_EXISTS", {"task_id": "t1"})
 
     async def test_refuses_a_request_id_of_another_request(self, backend: Backend) -> None:
-        backend.pool.script = HANGS
         await backend.create(request_id="r1")
 
         refused = await refusal(
@@ -248,7 +239,7 @@ class TestCreate:
 
 class TestGet:
     async def test_completed_task_has_everything(self, backend: Backend) -> None:
-        task = await backend.completed("t1", seed=7)
+        task = await backend.run_to_end("t1", seed=7)
 
         assert task.state == task_pb2.TASK_STATE_COMPLETED
         assert (task.attempt, task.replica, task.inference_seconds) == (1, 0, 1.0)
@@ -262,9 +253,9 @@ class TestGet:
         assert task.HasField("finish_time")
 
     async def test_failed_task_says_why(self, backend: Backend) -> None:
-        backend.pool.script = Script(error=PipelineFailed("The pipeline raised ValueError: no"))
+        error = PipelineFailed("The pipeline raised ValueError: no")
 
-        task = await backend.completed("t1")
+        task = await backend.run_to_end("t1", Script(error=error))
 
         assert task.state == task_pb2.TASK_STATE_FAILED
         assert task.error.reason == error_pb2.ERROR_REASON_PIPELINE_FAILED
@@ -292,7 +283,7 @@ async def test_unknown_id_is_not_found(backend: Backend, method: str, request_ty
 class TestList:
     async def test_pages_are_newest_first_and_meet_without_gap(self, backend: Backend) -> None:
         for number in range(5):
-            await backend.completed(f"t{number}")
+            await backend.run_to_end(f"t{number}")
 
         first = await backend.task_service.ListTasks(pb.ListTasksRequest(page_size=2))
         second = await _next_page(backend, first, page_size=2)
@@ -306,10 +297,9 @@ class TestList:
         assert third.next_page_token == ""
 
     async def test_filters_by_state_and_kind(self, backend: Backend) -> None:
-        await backend.completed("done")
-        await backend.completed("picture", kind="t2i")
-        backend.pool.script = Script(error=PipelineFailed("no"))
-        await backend.completed("failed")
+        await backend.run_to_end("done")
+        await backend.run_to_end("picture", kind="t2i")
+        await backend.run_to_end("failed", Script(error=PipelineFailed("no")))
 
         failed = [task_pb2.TASK_STATE_FAILED, task_pb2.TASK_STATE_CANCELLED]
         assert await _listed(backend, states=failed) == ["failed"]
@@ -319,7 +309,7 @@ class TestList:
 
     async def test_token_holds_for_its_own_filter_only(self, backend: Backend) -> None:
         for number in range(3):
-            await backend.completed(f"t{number}")
+            await backend.run_to_end(f"t{number}")
         first = await backend.task_service.ListTasks(pb.ListTasksRequest(page_size=1))
 
         refused = await refusal(_next_page(backend, first, kinds=["t2v"]))
@@ -337,9 +327,7 @@ class TestList:
         assert refused.reason == "INVALID_PAGE_TOKEN"
 
     @pytest.mark.parametrize("state", [task_pb2.TASK_STATE_UNSPECIFIED, 99])
-    async def test_state_that_does_not_exist_is_refused(
-        self, backend: Backend, state: task_pb2.TaskState.ValueType
-    ) -> None:
+    async def test_state_that_does_not_exist_is_refused(self, backend: Backend, state: Any) -> None:
         refused = await refusal(backend.task_service.ListTasks(pb.ListTasksRequest(states=[state])))
 
         assert refused.code is grpc.StatusCode.INVALID_ARGUMENT
@@ -348,7 +336,6 @@ class TestList:
 
 class TestCancel:
     async def test_waiting_task_is_cancelled_at_once(self, backend: Backend) -> None:
-        backend.pool.script = HANGS
         await backend.create("running")
         await backend.started("running")
         await backend.create("waiting")
@@ -359,7 +346,6 @@ class TestCancel:
         assert response.task.error.reason == error_pb2.ERROR_REASON_CANCELLED
 
     async def test_running_task_is_cancelling_until_it_has_stopped(self, backend: Backend) -> None:
-        backend.pool.script = HANGS
         await backend.create("t1")
         await backend.started("t1")
 
@@ -369,7 +355,7 @@ class TestCancel:
         assert (await backend.ended("t1")).state == task_pb2.TASK_STATE_CANCELLED
 
     async def test_ended_task_stays_as_it_is(self, backend: Backend) -> None:
-        before = await backend.completed("t1")
+        before = await backend.run_to_end("t1")
 
         response = await backend.task_service.CancelTask(pb.CancelTaskRequest(task_id="t1"))
 
@@ -378,7 +364,7 @@ class TestCancel:
 
 class TestDelete:
     async def test_ended_task_goes_with_its_files(self, backend: Backend) -> None:
-        await backend.completed("t1")
+        await backend.run_to_end("t1")
 
         await backend.task_service.DeleteTask(pb.DeleteTaskRequest(task_id="t1"))
 
@@ -386,7 +372,6 @@ class TestDelete:
         assert not (backend.root / "tasks" / "t1").exists()
 
     async def test_running_task_is_refused(self, backend: Backend) -> None:
-        backend.pool.script = HANGS
         await backend.create("t1")
         await backend.started("t1")
 
@@ -433,7 +418,7 @@ class TestWatch:
         assert live == ["2/2", "COMPLETED"]
 
     async def test_resumes_after_a_sequence(self, backend: Backend) -> None:
-        await backend.completed("t1")
+        await backend.run_to_end("t1")
 
         everything = [each async for each in backend.events("t1")]
         rest = [each async for each in backend.events("t1", 3)]
@@ -442,8 +427,7 @@ class TestWatch:
         assert [each async for each in backend.events("t1", len(everything))] == []
 
     async def test_leaves_out_previews_on_demand(self, backend: Backend) -> None:
-        backend.pool.script = Script(steps=2, previews=frozenset({1, 2}))
-        await backend.completed("t1")
+        await backend.run_to_end("t1", Script(steps=2, previews=frozenset({1, 2})))
 
         told = [_told(each) async for each in backend.events("t1", omit_previews=True)]
 
@@ -463,7 +447,6 @@ class TestWatch:
         assert others == [first, first]
 
     async def test_is_closed_when_the_caller_goes(self, backend: Backend) -> None:
-        backend.pool.script = HANGS
         await backend.create("t1")
         call = backend.task_service.WatchTask(pb.WatchTaskRequest(task_id="t1"))
         await anext(aiter(call))
@@ -485,7 +468,6 @@ class TestWatch:
 
 class TestQueue:
     async def test_tells_places_and_the_limit(self, backend: Backend) -> None:
-        backend.pool.script = HANGS
         for task_id in ("a", "b", "c"):
             await backend.create(task_id)
         await backend.started("a")
@@ -497,8 +479,7 @@ class TestQueue:
         assert (queue.limit, queue.ended_count) == (3, 0)
 
     async def test_expects_starts_once_it_has_seen_a_run(self, backend: Backend) -> None:
-        await backend.completed("seen")
-        backend.pool.script = HANGS
+        await backend.run_to_end("seen")
         await backend.create("a")
         await backend.started("a")
         await backend.create("b")
@@ -508,7 +489,6 @@ class TestQueue:
         assert queue.waiting[0].expected_start_time.ToJsonString() == "2026-01-02T03:04:06.678901Z"
 
     async def test_watch_tells_now_and_after_each_change(self, backend: Backend) -> None:
-        backend.pool.script = HANGS
         watch = aiter(backend.task_service.WatchQueue(pb.WatchQueueRequest()))
 
         empty = (await anext(watch)).queue

@@ -1,0 +1,106 @@
+"""Calls as the gateway makes them, and what it would make of their answers."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+from google.api.httpbody_pb2 import HttpBody
+
+from telefuser_grpc._gen.telefuser.rest.v1 import (
+    rest_file_service_pb2_grpc,
+    rest_system_service_pb2_grpc,
+    rest_task_service_pb2,
+    rest_task_service_pb2_grpc,
+)
+from tests.server.backend import Backend
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """An HTTP answer; `headers` is the metadata that the gateway would turn into headers."""
+
+    status: int
+    body: bytes
+    headers: dict[str, str]
+    content_type: str = "application/json"
+    code: grpc.StatusCode = grpc.StatusCode.OK
+
+    @property
+    def json(self) -> Any:
+        """The body as JSON."""
+        return json.loads(self.body)
+
+    @property
+    def detail(self) -> Any:
+        """What an error says."""
+        return self.json["detail"]
+
+    @property
+    def faults(self) -> list[tuple[Any, str]]:
+        """Place and type of each fault in an error that lists them."""
+        return [(each["loc"], each["type"]) for each in self.detail]
+
+
+class Gateway:
+    """The documented REST face, without Envoy before it."""
+
+    def __init__(self, backend: Backend) -> None:
+        self.tasks = rest_task_service_pb2_grpc.RestTaskServiceStub(backend.channel)
+        self.files = rest_file_service_pb2_grpc.RestFileServiceStub(backend.channel)
+        self.system = rest_system_service_pb2_grpc.RestSystemServiceStub(backend.channel)
+
+    async def create(self, body: Any) -> Answer:
+        """Posts a body, JSON unless it is bytes, to `/v1/tasks/create`."""
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        http = HttpBody(content_type="application/json", data=data)
+        request = rest_task_service_pb2.CreateTaskRequest(body=http)
+        return await self.ask(self.tasks.CreateTask, request)
+
+    async def status(self, task_id: str) -> Answer:
+        """Gets `/v1/tasks/{task_id}/status`."""
+        request = rest_task_service_pb2.GetTaskStatusRequest(task_id=task_id)
+        return await self.ask(self.tasks.GetTaskStatus, request)
+
+    async def delete(self, task_id: str) -> Answer:
+        """Deletes `/v1/tasks/{task_id}`."""
+        request = rest_task_service_pb2.CancelTaskRequest(task_id=task_id)
+        return await self.ask(self.tasks.CancelTask, request)
+
+    async def ask(self, method: Any, request: Any, **headers: str) -> Answer:
+        """Calls a method, unary or streaming, and reads its answer to the end."""
+        call = method(request, metadata=transcoded(**headers))
+        try:
+            bodies = await _bodies(call)
+        except grpc.aio.AioRpcError as error:
+            trailing = _plain(error.trailing_metadata())
+            return Answer(
+                status=int(trailing["x-http-status"]),
+                body=trailing["x-error-json"].encode(),
+                headers=trailing,
+                code=error.code(),
+            )
+        initial = _plain(await call.initial_metadata())
+        return Answer(
+            status=int(initial.get("x-http-status", "200")),
+            body=b"".join(each.data for each in bodies),
+            headers=initial,
+            content_type=bodies[0].content_type,
+        )
+
+
+def transcoded(**headers: str) -> tuple[tuple[str, str], ...]:
+    """Returns the metadata of a call that the gateway has transcoded."""
+    own = {name.replace("_", "-"): value for name, value in headers.items()}
+    return tuple(({"x-envoy-original-path": "/v1/any"} | own).items())
+
+
+async def _bodies(call: Any) -> Sequence[HttpBody]:
+    if isinstance(call, grpc.aio.UnaryStreamCall):
+        return [response.body async for response in call]
+    return [(await call).body]
+
+
+def _plain(metadata: Any) -> dict[str, str]:
+    return {str(key): str(value) for key, value in metadata or ()}

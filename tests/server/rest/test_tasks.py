@@ -1,0 +1,391 @@
+"""The documented REST face of tasks, byte for byte."""
+
+import base64
+from typing import Any
+
+import grpc
+import pytest
+from google.protobuf import json_format
+
+from telefuser_grpc._gen.telefuser.rest.v1 import rest_task_service_pb2 as pb
+from telefuser_grpc._gen.telefuser.v1.task_service_pb2 import GetTaskRequest
+from telefuser_grpc.domain.contract import PipelineContract
+from telefuser_grpc.errors import PipelineFailed
+from telefuser_grpc.server.rest.bodies import MAX_DEPTH
+from telefuser_grpc.server.rest.tasks import status_body
+from tests.fakes.builders import make_task, started
+from tests.fakes.media_files import still
+from tests.fakes.replicas import Script
+from tests.server.backend import COMPLETES, Backend
+from tests.server.rest.gateway import Answer, Gateway
+
+BALL = {"task": "t2v", "prompt": "a red ball"}
+PICTURE = "data:image/png;base64," + base64.b64encode(still()).decode()
+LEGACY = PipelineContract.legacy("t2v", stem="old")
+
+
+class TestCreate:
+    async def test_answer_is_the_documented_one(self, backend: Backend, gateway: Gateway) -> None:
+        answer = await gateway.create(BALL | {"task_id": "t1"})
+
+        assert (answer.status, answer.content_type) == (200, "application/json")
+        assert answer.body == (
+            b'{"task_id":"t1","task_status":"pending","output_path":"t1.mp4",'
+            b'"peak_memory_mb":null,"inference_time_s":null}'
+        )
+
+    async def test_fields_that_nobody_knows_reach_the_pipeline(
+        self, backend: Backend, gateway: Gateway
+    ) -> None:
+        extra = {"shift": 5.0, "seeds": [2**53 + 1, None], "nested": {"a": {"b": True}}}
+
+        await gateway.create(BALL | extra | {"task_id": "t1"})
+
+        fields = (await backend.started("t1")).job.fields
+        assert {name: fields[name] for name in extra} == extra
+        assert repr(fields["shift"]) == "5.0"
+
+    async def test_generic_defaults_fill_what_nobody_has_given(
+        self, backend: Backend, gateway: Gateway
+    ) -> None:
+        await gateway.create(BALL | {"task_id": "t1", "resolution": "480p"})
+
+        fields = (await backend.started("t1")).job.fields
+        assert fields == {
+            "task": "t2v",
+            "task_id": "t1",
+            "prompt": "a red ball",
+            "aspect_ratio": "16:9",
+            "resolution": "480p",
+            "seed": 42,
+            "target_video_length": 5,
+            "output_format": "png",
+            "steps": 4,
+            "guidance": 7.5,
+        }
+
+    @pytest.mark.parametrize(
+        ("seed", "taken"),
+        [(2**53 + 1, 2**53 + 1), ("7", 7), (True, 1), (3.0, 3), (-(2**63), -(2**63))],
+    )
+    async def test_seed_is_read_laxly_and_stays_exact(
+        self, backend: Backend, gateway: Gateway, seed: Any, taken: int
+    ) -> None:
+        await gateway.create(BALL | {"task_id": "t1", "seed": seed})
+
+        assert (await backend.started("t1")).job.fields["seed"] == taken
+
+    async def test_kind_is_stripped_and_lowered(self, backend: Backend, gateway: Gateway) -> None:
+        await gateway.create(BALL | {"task": " T2V ", "task_id": "t1"})
+
+        assert (await backend.started("t1")).job.kind == "t2v"
+
+    @pytest.mark.parametrize(
+        ("fields", "loc", "kind"),
+        [
+            ({"seed": "abc"}, ["body", "seed"], "int_parsing"),
+            ({"seed": 1.5}, ["body", "seed"], "int_from_float"),
+            ({"seed": 2**63}, ["body", "seed"], "less_than_equal"),
+            ({"seed": -(2**63) - 1}, ["body", "seed"], "greater_than_equal"),
+            ({"aspect_ratio": "5:4"}, ["body", "aspect_ratio"], "enum"),
+            ({"output_format": "bmp"}, ["body", "output_format"], "enum"),
+            ({"first_image_path": None}, ["body", "first_image_path"], "string_type"),
+            ({"prompt": 123}, ["body", "prompt"], "string_type"),
+            ({"task": "No Kind"}, ["body", "task"], "value_error"),
+            ({"task_id": "my id!"}, ["body", "task_id"], "string_pattern_mismatch"),
+            ({"steps": 99}, ["body", "steps"], "less_than_equal"),
+            ({"steps": "4"}, ["body", "steps"], "integer_type"),
+            ({"mode": "slow"}, ["body", "mode"], "enum"),
+            ({"style": "x" * 32_001}, ["body", "style"], "string_too_long"),
+        ],
+    )
+    async def test_wrong_field_is_named_with_422(
+        self, gateway: Gateway, fields: dict[str, Any], loc: list[str], kind: str
+    ) -> None:
+        answer = await gateway.create(BALL | fields)
+
+        assert answer.status == 422
+        assert answer.code is grpc.StatusCode.INVALID_ARGUMENT
+        assert answer.faults == [(loc, kind)]
+        assert answer.detail[0]["msg"]
+        assert set(answer.json) == {"detail"}
+
+    async def test_every_wrong_field_is_named(self, gateway: Gateway) -> None:
+        answer = await gateway.create(BALL | {"seed": "x", "output_format": 1})
+
+        assert answer.faults == [
+            (["body", "seed"], "int_parsing"),
+            (["body", "output_format"], "enum"),
+        ]
+
+    async def test_missing_input_wins_over_a_missing_prompt(self, gateway: Gateway) -> None:
+        answer = await gateway.create({"task": "i2v"})
+
+        assert answer.status == 400
+        assert answer.json == {
+            "detail": [
+                {
+                    "type": "missing_input",
+                    "loc": ["body", "first_image_path"],
+                    "msg": "Task 'i2v' is missing required inputs",
+                }
+            ],
+            "message": "Task 'i2v' is missing required inputs",
+            "required_inputs": ["first_image_path"],
+            "missing_inputs": ["first_image_path"],
+        }
+
+    @pytest.mark.parametrize("prompt", [{}, {"prompt": ""}])
+    async def test_missing_parameter_has_the_helper_keys(
+        self, gateway: Gateway, prompt: dict[str, str]
+    ) -> None:
+        answer = await gateway.create({"task": "t2v"} | prompt)
+
+        assert answer.status == 400
+        assert answer.faults == [(["body", "prompt"], "missing_parameter")]
+        assert answer.json["message"] == "Task 't2v' is missing required parameters"
+        assert answer.json["required_parameters"] == ["prompt"]
+        assert answer.json["missing_parameters"] == ["prompt"]
+
+    async def test_unsupported_task_has_the_helper_keys(self, gateway: Gateway) -> None:
+        answer = await gateway.create(BALL | {"task": "s2v"})
+
+        assert answer.status == 400
+        assert answer.faults == [(["body", "task"], "unsupported")]
+        message = "Task 's2v' is not supported by the current pipeline"
+        assert answer.json["message"] == message
+        assert answer.json["supported_tasks"] == ["t2v", "i2v", "t2i"]
+
+    async def test_missing_prompt_without_a_contract_is_422(
+        self, backend: Backend, gateway: Gateway
+    ) -> None:
+        backend.open(LEGACY)
+
+        answer = await gateway.create({"task": "t2v"})
+
+        assert (answer.status, answer.faults) == (422, [(["body", "prompt"], "missing")])
+
+    @pytest.mark.parametrize(
+        ("path", "message"),
+        [
+            ("/etc/x.mp4", "Absolute paths are not allowed"),
+            ("../../x.mp4", "Path escapes the service cache directory"),
+        ],
+    )
+    async def test_output_path_outside_is_400(
+        self, gateway: Gateway, path: str, message: str
+    ) -> None:
+        answer = await gateway.create(BALL | {"output_path": path})
+
+        assert (answer.status, answer.detail[0]["msg"]) == (400, message)
+        assert answer.detail[0]["loc"] == ["body", "output_path"]
+
+    @pytest.mark.parametrize("image", ["/etc/passwd", "data:image/png;base64,AAAA", "http://a/b"])
+    async def test_unusable_input_is_400(
+        self, backend: Backend, gateway: Gateway, image: str
+    ) -> None:
+        answer = await gateway.create(
+            {"task": "i2v", "prompt": "p", "first_image_path": image, "task_id": "t1"}
+        )
+
+        assert answer.status == 400
+        assert answer.faults == [(["body", "first_image_path"], "input_rejected")]
+        assert not list((backend.root / "tasks").glob("t1/inputs/*"))
+
+    async def test_too_large_input_is_413(self, gateway: Gateway) -> None:
+        image = "data:image/png;base64," + "A" * 200_000
+
+        answer = await gateway.create({"task": "i2v", "prompt": "p", "first_image_path": image})
+
+        assert answer.status == 413
+
+    async def test_taken_id_is_409(self, backend: Backend, gateway: Gateway) -> None:
+        await gateway.create(BALL | {"task_id": "t1"})
+
+        answer = await gateway.create(BALL | {"task_id": "t1"})
+
+        assert answer.status == 409
+        assert answer.body == b'{"detail": "Task ID t1 already exists"}'
+
+    async def test_full_queue_is_503_with_a_time_to_return(
+        self, backend: Backend, gateway: Gateway
+    ) -> None:
+        for _ in range(3):
+            await gateway.create(BALL)
+
+        answer = await gateway.create(BALL)
+
+        assert answer.status == 503
+        assert answer.code is grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert answer.body == b'{"detail": "Task queue is full (max 3 tasks)"}'
+        assert int(answer.headers["retry-after"]) >= 1
+
+    async def test_lost_replicas_are_503(self, backend: Backend, gateway: Gateway) -> None:
+        backend.pool.respawns = False
+        backend.pool.replicas[0].die()
+
+        answer = await gateway.create(BALL)
+
+        assert (answer.status, answer.detail) == (
+            503,
+            "No inference capacity: all pipeline replicas are dead",
+        )
+
+    async def test_full_disk_is_507(self, backend: Backend, gateway: Gateway) -> None:
+        backend.tasks.full = True
+
+        answer = await gateway.create(BALL)
+
+        assert (answer.status, answer.headers["retry-after"]) == (507, "30")
+
+    async def test_pipeline_that_still_loads_is_503(self, loading: Backend) -> None:
+        answer = await Gateway(loading).create(BALL)
+
+        assert (answer.status, answer.headers["retry-after"]) == (503, "5")
+        assert answer.detail.startswith("No service is initialized")
+
+
+class TestStatus:
+    async def test_waiting_task_has_nulls(self, backend: Backend, gateway: Gateway) -> None:
+        await gateway.create(BALL | {"task_id": "running"})
+        await gateway.create(BALL | {"task_id": "t1"})
+
+        answer = await gateway.status("t1")
+
+        assert answer.status == 200
+        assert answer.body == (
+            b'{"task_id":"t1","status":"pending","start_time":"2026-01-02T03:04:05",'
+            b'"end_time":null,"error":null,"output_path":"t1.mp4","peak_memory_mb":null,'
+            b'"inference_time_s":null,"task":"t2v","prompt":"a red ball","resolution":"720p",'
+            b'"target_video_length":5,"aspect_ratio":"16:9","output_format":"png",'
+            b'"media_type":"video","created_at":"2026-01-02T03:04:05Z","started_at":null,'
+            b'"finished_at":null,"attempt":0,"progress":null,"last_sequence":1}'
+        )
+
+    async def test_completed_task_keeps_its_relative_output(
+        self, backend: Backend, gateway: Gateway
+    ) -> None:
+        backend.pool.script = COMPLETES
+        await gateway.create(BALL | {"task_id": "t1", "output_path": "a/b.mp4"})
+        await backend.ended("t1")
+
+        body = (await gateway.status("t1")).json
+
+        assert body["status"] == "completed"
+        assert body["output_path"] == "a/b.mp4"
+        assert (body["error"], body["inference_time_s"]) == (None, 1.0)
+        assert (body["start_time"], body["end_time"]) == ("2026-01-02T03:04:05",) * 2
+        assert body["progress"] == {"step": 4, "steps": 4, "stage": "denoising"}
+
+    async def test_failed_task_says_why(self, backend: Backend, gateway: Gateway) -> None:
+        backend.pool.script = Script(error=PipelineFailed("The pipeline raised ValueError"))
+        await gateway.create(BALL | {"task_id": "t1"})
+        await backend.ended("t1")
+
+        body = (await gateway.status("t1")).json
+
+        assert (body["status"], body["error"]) == ("failed", "The pipeline raised ValueError")
+
+    async def test_media_come_back_as_handles_only(
+        self, backend: Backend, gateway: Gateway
+    ) -> None:
+        await gateway.create(
+            {"task": "i2v", "prompt": "p", "first_image_path": PICTURE, "task_id": "t1"}
+        )
+
+        answer = await gateway.status("t1")
+
+        assert PICTURE[30:60].encode() not in answer.body
+        assert answer.json["first_image_path"].startswith("first_image_path_")
+        assert str(backend.root).encode() not in answer.body
+
+    async def test_task_that_is_being_stopped_is_still_processing(self) -> None:
+        assert status_body(started(make_task()).cancelling())["status"] == "processing"
+
+    async def test_text_beyond_ascii_is_utf_8(self, backend: Backend, gateway: Gateway) -> None:
+        await gateway.create(BALL | {"task_id": "t1", "prompt": "红球 🟥"})
+
+        assert '"prompt":"红球 🟥"'.encode() in (await gateway.status("t1")).body
+
+    async def test_unknown_id_is_404(self, gateway: Gateway) -> None:
+        answer = await gateway.status("none")
+
+        assert (answer.status, answer.body) == (404, b'{"detail": "Task not found"}')
+
+
+class TestDelete:
+    async def test_waiting_and_running_tasks_are_accepted(
+        self, backend: Backend, gateway: Gateway
+    ) -> None:
+        await gateway.create(BALL | {"task_id": "running"})
+        await backend.started("running")
+        await gateway.create(BALL | {"task_id": "waiting"})
+
+        for task_id in ("waiting", "running"):
+            answer = await gateway.delete(task_id)
+
+            assert answer.status == 200
+            assert answer.body == (
+                b'{"stop_status":"success","reason":"Task cancellation accepted."}'
+            )
+            assert (await backend.ended(task_id)).error.message == "Task cancelled by user"
+
+    async def test_ended_task_is_left_alone(self, backend: Backend, gateway: Gateway) -> None:
+        await backend.run_to_end("t1")
+
+        answer = await gateway.delete("t1")
+
+        assert answer.status == 200
+        assert answer.body == (
+            b'{"stop_status":"do_nothing","reason":"Task already terminal: completed."}'
+        )
+
+    async def test_unknown_id_is_200(self, gateway: Gateway) -> None:
+        answer = await gateway.delete("none")
+
+        assert answer.status == 200
+        assert answer.body == b'{"stop_status":"do_nothing","reason":"Task not found."}'
+
+
+class TestQueue:
+    async def test_counts_running_tasks_as_active_only(
+        self, backend: Backend, gateway: Gateway
+    ) -> None:
+        for task_id in ("a", "b"):
+            await gateway.create(BALL | {"task_id": task_id})
+        await backend.started("a")
+
+        answer = await _queue(gateway)
+
+        assert answer.body == (
+            b'{"is_processing":true,"current_task":"a","pending_count":1,"active_count":1,'
+            b'"queue_size":3,"queue_available":1}'
+        )
+
+    async def test_empty_queue_has_zeros_and_null(self, gateway: Gateway) -> None:
+        assert (await _queue(gateway)).body == (
+            b'{"is_processing":false,"current_task":null,"pending_count":0,"active_count":0,'
+            b'"queue_size":3,"queue_available":3}'
+        )
+
+
+async def test_native_callers_can_read_what_rest_callers_made(
+    backend: Backend, gateway: Gateway
+) -> None:
+    deepest = _nested(MAX_DEPTH - 2)
+    values = {"big": 10**299, "small": -(10**30), "list": [2**64, None], "deep": deepest}
+
+    answer = await gateway.create(BALL | {"task_id": "t1"} | values)
+
+    assert answer.status == 200
+    task = (await backend.task_service.GetTask(GetTaskRequest(task_id="t1"))).task
+    assert json_format.MessageToDict(task.parameters)["deep"] == deepest
+    assert task.parameters["big"] == 1e299
+
+
+def _nested(levels: int) -> dict[str, Any]:
+    return {"a": _nested(levels - 1)} if levels else {}
+
+
+async def _queue(gateway: Gateway) -> Answer:
+    return await gateway.ask(gateway.tasks.GetQueueStatus, pb.GetQueueStatusRequest())
