@@ -45,17 +45,31 @@ logger = structlog.get_logger()
 
 STREAM_GRACE_SECONDS = 1.0
 MEBIBYTE = 2**20
-START_FAULTS = (AllotmentError, ConfigError, GatewayError, TeleFuserError, UnusableDatabase)
+
+
+class PipelineUnusable(Exception):
+    """No replica can load the pipeline; the message says why."""
+
+
+START_FAULTS = (
+    AllotmentError,
+    ConfigError,
+    GatewayError,
+    PipelineUnusable,
+    TeleFuserError,
+    UnusableDatabase,
+)
 
 
 def serve(settings: Settings) -> int:
     """Runs the service until a signal stops it; returns the exit code."""
     configure_logging(format=settings.log_format, level=settings.log_level)
     try:
-        return asyncio.run(App(settings).run())
+        asyncio.run(App(settings).run())
     except START_FAULTS as fault:
         sys.stderr.write(f"error: {fault}\n")
         return 1
+    return 0
 
 
 class App:
@@ -66,10 +80,10 @@ class App:
         self._root = settings.cache_dir.absolute()
         self._pipeline = _pipeline_file(settings)
         self._is_stopped = asyncio.Event()
-        self._exit_code = 0
+        self._fault: PipelineUnusable | None = None
 
-    async def run(self) -> int:
-        """Serves until stopped; returns the exit code.
+    async def run(self) -> None:
+        """Serves until stopped.
 
         Raises:
             START_FAULTS: The service cannot start; the text says why.
@@ -81,7 +95,8 @@ class App:
             gc.freeze()  # what start-up has made stays; full collections need not look at it
             await self._is_stopped.wait()
             logger.info("server stops")
-        return self._exit_code
+        if self._fault:
+            raise self._fault
 
     async def _start(self, stack: AsyncExitStack) -> None:
         """Builds the parts bottom-up; the stack closes them top-down."""
@@ -158,9 +173,8 @@ class App:
         try:
             contract = await pool.contract()
         except NoCapacity:
-            causes = {status.last_error for status in pool.status()}
-            logger.error("pipeline cannot be loaded", causes=sorted(causes))
-            self._exit_code = 1
+            causes = sorted({status.last_error for status in pool.status()})
+            self._fault = PipelineUnusable(f"the pipeline cannot be loaded: {'; '.join(causes)}")
             self._is_stopped.set()
             return
         admission.open(contract)
