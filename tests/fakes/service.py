@@ -62,7 +62,7 @@ class Service:
         self.process = subprocess.Popen(
             [*command, "--port", str(self.port), "--cache-dir", str(self.cache)],
             cwd=self.folder,
-            env=_clean_environment() | {"TELEFUSER_LOG_FORMAT": "json"} | self._settings,
+            env=clean_environment() | {"TELEFUSER_LOG_FORMAT": "json"} | self._settings,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
@@ -182,7 +182,8 @@ class Deaths:
             assert death.poll(PATIENCE_SECONDS * 1000), f"process {pid} has survived"
 
 
-def _clean_environment() -> dict[str, str]:
+def clean_environment() -> dict[str, str]:
+    """Returns this process's environment without what would be a setting of the service."""
     return {name: each for name, each in os.environ.items() if not _is_setting(name)}
 
 
