@@ -7,8 +7,9 @@ gateway puts in place.
 
 import json
 import math
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from typing import Any, NoReturn
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from contextlib import aclosing
+from typing import Any, NoReturn, TypeAlias
 
 import grpc
 import structlog
@@ -17,7 +18,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
-from telefuser_grpc.errors import InternalFault, OffsetOutOfRange, TeleFuserError
+from telefuser_grpc.errors import OffsetOutOfRange, TeleFuserError
 from telefuser_grpc.server.rest.bodies import error_body
 from telefuser_grpc.server.rpc import Context, Handler
 
@@ -27,6 +28,9 @@ OWN_SERVICES = ("/telefuser.", "/envoy.")
 MAX_MESSAGE_BYTES = 700
 MAX_TEXT_BYTES = 400
 MAX_VIOLATIONS_BYTES = 4000
+FAULT = "The server met a fault of its own; its log has the details"
+
+Stream: TypeAlias = Callable[..., AsyncGenerator[Any, None]]
 
 logger = structlog.get_logger()
 
@@ -73,22 +77,23 @@ def _guarded(method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[A
             await refuse(context, error, is_rest=is_rest)
         except Exception:
             logger.exception("call failed", method=method.__name__)
-            await refuse(context, InternalFault(), is_rest=is_rest)
+            await refuse(context, TeleFuserError(FAULT), is_rest=is_rest)
 
     return call
 
 
-def _guarded_stream(method: Callable[..., AsyncIterator[Any]]) -> Callable[..., AsyncIterator[Any]]:
-    async def call(request: Any, context: Context) -> AsyncIterator[Any]:
+def _guarded_stream(method: Stream) -> Stream:
+    async def call(request: Any, context: Context) -> AsyncGenerator[Any, None]:
         is_rest = _enter(context)
         try:
-            async for response in method(request, context):
-                yield response
+            async with aclosing(method(request, context)) as responses:
+                async for response in responses:
+                    yield response
         except TeleFuserError as error:
             await refuse(context, error, is_rest=is_rest)
         except Exception:
             logger.exception("stream failed", method=method.__name__)
-            await refuse(context, InternalFault(), is_rest=is_rest)
+            await refuse(context, TeleFuserError(FAULT), is_rest=is_rest)
 
     return call
 
