@@ -30,8 +30,8 @@ Body = TypeVar("Body", bound=BaseModel)
 Location = Sequence[str | int]
 
 
-class MalformedBody(InvalidFields):
-    """A body whose faults have places of their own; `details` is the documented list."""
+class Malformed(InvalidFields):
+    """A body or header whose faults have places of their own; `details` is the documented list."""
 
     def __init__(self, details: Sequence[dict[str, Any]]) -> None:
         super().__init__(
@@ -50,19 +50,19 @@ def parse(model: type[Body], body: HttpBody) -> Body:
     """Reads a JSON object.
 
     Raises:
-        MalformedBody: The documented list of what is wrong where.
+        Malformed: The documented list of what is wrong where.
     """
     try:
         return model.model_validate(_json_object(body.data))
     except ValidationError as error:
         faults = error.errors(include_url=False, include_input=False)[:MAX_VIOLATIONS]
-        raise MalformedBody([_fault(each) for each in faults]) from None
+        raise Malformed([_fault(each) for each in faults]) from None
 
 
 def error_body(error: TeleFuserError) -> dict[str, Any]:
     """Writes an error in the documented form: a list for faults of the request, else a text."""
     match error:
-        case MalformedBody():
+        case Malformed():
             return {"detail": error.details}
         case UnsupportedTask():
             extra = {"supported_tasks": error.supported}
@@ -77,21 +77,26 @@ def error_body(error: TeleFuserError) -> dict[str, Any]:
     return {"detail": _details(error), "message": error.message, **extra}
 
 
+def detail(loc: Location, message: str, kind: str) -> dict[str, Any]:
+    """Writes one fault in the documented form."""
+    return {"type": kind, "loc": list(loc), "msg": message}
+
+
 def _details(error: TeleFuserError) -> list[dict[str, Any]]:
     return [
-        _detail(["body", each.field], each.message, each.type)
+        detail(["body", each.field], each.message, each.type)
         for each in error.violations[:MAX_VIOLATIONS]
     ]
 
 
 def _fault(error: ErrorDetails) -> dict[str, Any]:
     kind = DOCUMENTED_TYPES.get(error["type"], error["type"])
-    return _detail(["body", *error["loc"]], error["msg"], kind)
+    return detail(["body", *error["loc"]], error["msg"], kind)
 
 
 def _json_object(data: bytes) -> dict[str, Any]:
     if not data.strip():
-        raise MalformedBody([_detail(["body"], "Field required", "missing")])
+        raise Malformed([detail(["body"], "Field required", "missing")])
     try:
         value = json.loads(
             data.decode("utf-8-sig"),
@@ -106,8 +111,8 @@ def _json_object(data: bytes) -> dict[str, Any]:
     except RecursionError:
         raise _no_json(TOO_DEEP) from None
     if not isinstance(value, dict):
-        raise MalformedBody(
-            [_detail(["body"], "Input should be a JSON object", "model_attributes_type")]
+        raise Malformed(
+            [detail(["body"], "Input should be a JSON object", "model_attributes_type")]
         )
     _check_text_and_depth(value, MAX_DEPTH)
     return value
@@ -145,9 +150,5 @@ def _check_text_and_depth(value: Any, levels: int) -> None:
                 _check_text_and_depth(each, levels - 1)
 
 
-def _no_json(why: str, *loc: str | int) -> MalformedBody:
-    return MalformedBody([_detail(loc or ["body"], f"JSON decode error: {why}", "json_invalid")])
-
-
-def _detail(loc: Location, message: str, kind: str) -> dict[str, Any]:
-    return {"type": kind, "loc": list(loc), "msg": message}
+def _no_json(why: str, *loc: str | int) -> Malformed:
+    return Malformed([detail(loc or ["body"], f"JSON decode error: {why}", "json_invalid")])

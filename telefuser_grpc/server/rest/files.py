@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator, Mapping
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, unquote
 
 import grpc
 from google.api.httpbody_pb2 import HttpBody
@@ -83,7 +83,7 @@ class RestFileServicer(RestFileServiceServicer):
 
 def _name(path: str) -> str:
     """Returns the artifact's name in a request path, which may come with a query."""
-    clean = unquote(urlsplit(path).path, errors="replace")
+    clean = unquote(path.partition("?")[0], errors="replace")
     if not clean.startswith(PUBLIC_PREFIX):
         raise ArtifactNotFound(clean)
     return clean.removeprefix(PUBLIC_PREFIX)

@@ -3,16 +3,18 @@
 import asyncio
 import base64
 import json
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from typing import Any
+from urllib.parse import quote
 
 from telefuser_grpc.domain.artifact import Artifact
 from telefuser_grpc.domain.task import Preview, Progress, StateChange, TaskEvent
-from telefuser_grpc.errors import InvalidFields, Violation
+from telefuser_grpc.server.rest.bodies import Malformed, detail
 
 CONTENT_TYPE = "text/event-stream"
 HEARTBEAT_SECONDS = 15.0
 OPENING = b"retry: 1000\n\n"
+WRONG_ID = "Input should be the id of an event"
 HEARTBEAT = b": heartbeat\n\n"
 
 
@@ -20,17 +22,19 @@ def resume_after(metadata: Iterable[Any] | None, requested: int) -> int:
     """Returns the sequence to resume after: the header `Last-Event-ID`, else what was requested.
 
     Raises:
-        InvalidFields: The header is no number.
+        Malformed: The header is no number.
     """
     last = next((value for key, value in metadata or () if key == "last-event-id"), "")
     if not last:
         return requested
     if not last.isascii() or not last.isdigit() or len(last) > 18:
-        raise InvalidFields([Violation("Last-Event-ID", "must be the id of an event")])
+        raise Malformed([detail(["header", "Last-Event-ID"], WRONG_ID, "int_parsing")])
     return int(last)
 
 
-async def frames(events: AsyncIterator[TaskEvent], *, previews: bool) -> AsyncIterator[bytes]:
+async def frames(
+    events: AsyncIterator[TaskEvent], *, previews: bool
+) -> AsyncGenerator[bytes, None]:
     """Yields a frame at once, one per event, and heartbeats while nothing happens."""
     yield OPENING
     upcoming = asyncio.ensure_future(anext(events, None))
@@ -89,5 +93,5 @@ def _artifact(artifact: Artifact) -> dict[str, Any]:
         "content_type": artifact.facts.content_type,
         "size_bytes": artifact.size_bytes,
         "sha256": artifact.sha256,
-        "url": f"/v1/files/download/{artifact.path}",
+        "url": f"/v1/files/download/{quote(artifact.path)}",
     }

@@ -130,8 +130,11 @@ class RestTaskServicer(RestTaskServiceServicer):
     ) -> AsyncIterator[pb.StreamTaskEventsResponse]:
         after = sse.resume_after(context.invocation_metadata(), request.after_sequence)
         await self._tasks.get(request.task_id)
-        async with aclosing(self._tasks.watch(request.task_id, after)) as events:
-            async for frame in sse.frames(events, previews=request.previews):
+        async with (
+            aclosing(self._tasks.watch(request.task_id, after)) as events,
+            aclosing(sse.frames(events, previews=request.previews)) as frames,
+        ):
+            async for frame in frames:
                 body = HttpBody(content_type=sse.CONTENT_TYPE, data=frame)
                 yield pb.StreamTaskEventsResponse(body=body)
 
