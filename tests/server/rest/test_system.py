@@ -1,0 +1,184 @@
+"""The documented REST face of the service itself."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+from telefuser_grpc._gen.telefuser.rest.v1 import rest_system_service_pb2 as pb
+from telefuser_grpc.domain.replica import ReplicaState, ReplicaStatus
+from telefuser_grpc.errors import PipelineFailed
+from telefuser_grpc.scheduler.service import ServiceFacts
+from tests.fakes.replicas import FakePool, Script
+from tests.server.backend import Backend
+from tests.server.rest.gateway import Answer, Gateway
+
+SECOND = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
+
+
+async def test_health_is_200_before_and_after_loading(loading: Backend) -> None:
+    before = await _health(loading)
+    loading.open()
+    after = await _health(loading)
+
+    assert (before.status, after.status) == (200, 200)
+    assert list(after.json) == ["status", "timestamp", "version", "pipeline_ready", "ready"]
+    assert (before.json["status"], before.json["pipeline_ready"]) == ("healthy", False)
+    assert (after.json["version"], after.json["pipeline_ready"]) == ("1.0.0", True)
+    assert SECOND.fullmatch(after.json["timestamp"])
+
+
+async def test_readiness_is_503_until_loaded(loading: Backend) -> None:
+    before = await _ready(loading)
+    loading.open()
+    after = await _ready(loading)
+
+    assert (before.status, before.json["status"]) == (503, "not_ready")
+    assert before.headers["retry-after"] == "5"
+    assert (after.status, after.json["status"]) == (200, "ready")
+
+
+async def test_readiness_is_503_when_every_replica_is_lost(backend: Backend) -> None:
+    backend.pool.respawns = False
+    backend.pool.replicas[0].die()
+
+    assert (await _ready(backend)).status == 503
+    assert (await _health(backend)).status == 200
+
+
+async def test_status_of_an_idle_service(gateway: Gateway) -> None:
+    answer = await gateway.ask(gateway.system.GetStatus, pb.GetStatusRequest())
+
+    assert answer.body == (
+        b'{"service_status":"idle","current_task":null,"current_tasks":[],"processing_count":0,'
+        b'"max_concurrent_processing":1,"active_tasks":[],"pending_tasks":0,"queue_size":3,'
+        b'"total_tasks":0,"completed_tasks":0,"failed_tasks":0,"cancelled_tasks":0,'
+        b'"effective_max_concurrent_tasks":1,"configured_max_concurrent_tasks":1,'
+        b'"execution_mode":"serial_single_pipeline","pool":[{"id":0,"device_ids":[],'
+        b'"status":"idle","state":"idle","task_id":null,"restarts":0,"pid":null,'
+        b'"last_error":null}]}'
+    )
+
+
+async def test_status_of_a_busy_service(backend: Backend, gateway: Gateway) -> None:
+    await backend.run_to_end("done")
+    await backend.run_to_end("failed", Script(error=PipelineFailed("no")))
+    for task_id in ("a", "b"):
+        await backend.create(task_id)
+    await backend.started("a")
+
+    body = (await gateway.ask(gateway.system.GetStatus, pb.GetStatusRequest())).json
+
+    assert body["service_status"] == "busy"
+    assert body["current_task"] == "a"
+    assert body["current_tasks"] == body["active_tasks"] == ["a"]
+    assert (body["processing_count"], body["pending_tasks"], body["total_tasks"]) == (1, 1, 4)
+    assert (body["completed_tasks"], body["failed_tasks"], body["cancelled_tasks"]) == (1, 1, 0)
+    assert (body["pool"][0]["status"], body["pool"][0]["task_id"]) == ("busy", "a")
+
+
+async def test_replica_that_starts_is_dead_in_the_documented_words(
+    backend: Backend, gateway: Gateway
+) -> None:
+    starting = ReplicaStatus(id=0, state=ReplicaState.STARTING, devices=("3",), pid=7)
+    backend.pool.status = lambda: [starting]  # type: ignore[method-assign]
+
+    body = (await gateway.ask(gateway.system.GetStatus, pb.GetStatusRequest())).json
+
+    assert body["pool"][0] == {
+        "id": 0,
+        "device_ids": ["3"],
+        "status": "dead",
+        "state": "starting",
+        "task_id": None,
+        "restarts": 0,
+        "pid": 7,
+        "last_error": None,
+    }
+    assert body["effective_max_concurrent_tasks"] == 0
+
+
+async def test_metadata_has_the_documented_keys_and_keeps_the_order(gateway: Gateway) -> None:
+    answer = await _metadata(gateway)
+
+    body = answer.json
+    contracts = body.pop("task_contracts")
+    assert answer.status == 200
+    assert body == {
+        "pipeline_file": "./shapes.py",
+        "parallelism": 1,
+        "task": "t2v",
+        "security_level": "NONE",
+        "runner": "PipelineRunner",
+        "declared_pipeline_contract": True,
+        "contract_version": "v1",
+        "pipeline_name": "shapes",
+        "supported_tasks": ["t2v", "i2v", "t2i"],
+        "supported_media_types": ["video", "image"],
+        "entrypoints": {"get_pipeline": "get_pipeline", "run_with_file": "run_with_file"},
+        "execution_mode": "serial_single_pipeline",
+        "effective_max_concurrent_tasks": 1,
+        "service_effective_max_concurrent_tasks": 1,
+        "service_configured_max_concurrent_tasks": 1,
+        "max_queue_size": 3,
+    }
+    assert list(contracts) == ["t2v", "i2v", "t2i"]
+    assert list(contracts["t2v"]["parameters"]) == ["prompt", "steps", "mode", "guidance"]
+    assert contracts["i2v"]["required_inputs"] == ["first_image_path"]
+    assert contracts["i2v"]["optional_inputs"] == ["last_image_path"]
+    assert contracts["t2v"]["parameters"]["steps"] == {
+        "type": "integer",
+        "required": False,
+        "default": 4,
+        "description": "",
+        "enum": [],
+        "exposed": True,
+        "minimum": 1,
+        "maximum": 8,
+    }
+
+
+async def test_metadata_of_a_pool_tells_of_its_replicas(tmp_path: Path) -> None:
+    facts = ServiceFacts(pipeline_file="./p.py", parallelism=1, task="t2i", replicas=2)
+    async with Backend(tmp_path, facts=facts, pool=FakePool(replicas=2)) as backend:
+        backend.open()
+
+        body = (await _metadata(Gateway(backend))).json
+
+    assert (body["task"], body["execution_mode"]) == ("t2i", "concurrent_pipeline_pool")
+    assert body["pool"] == {
+        "num_replicas": 2,
+        "live_replicas": 2,
+        "replica_device_ids": [[], []],
+        "per_instance_execution_mode": "serial_single_pipeline",
+    }
+
+
+async def test_metadata_is_503_until_loaded(loading: Backend) -> None:
+    answer = await _metadata(Gateway(loading))
+
+    assert (answer.status, answer.headers["retry-after"]) == (503, "5")
+    assert answer.detail.startswith("No service is initialized")
+
+
+async def test_metrics_have_the_type_of_prometheus(gateway: Gateway) -> None:
+    answer = await gateway.ask(gateway.system.GetMetrics, pb.GetMetricsRequest())
+
+    assert answer.content_type == "text/plain; version=0.0.4; charset=utf-8"
+    assert answer.body == b"telefuser_up 1\n"
+
+
+async def _health(backend: Backend) -> Answer:
+    return await _asked(backend, "GetHealth", pb.GetHealthRequest())
+
+
+async def _ready(backend: Backend) -> Answer:
+    return await _asked(backend, "GetReadiness", pb.GetReadinessRequest())
+
+
+async def _metadata(gateway: Gateway) -> Answer:
+    return await gateway.ask(gateway.system.GetMetadata, pb.GetMetadataRequest())
+
+
+async def _asked(backend: Backend, method: str, request: Any) -> Answer:
+    gateway = Gateway(backend)
+    return await gateway.ask(getattr(gateway.system, method), request)
