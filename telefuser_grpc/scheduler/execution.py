@@ -109,7 +109,6 @@ class Execution:
             async with AsyncExitStack() as lease:
                 replica = await self._leased(lease)
                 with span("task.run", replica=replica.id):
-                    await self._change(lambda task: task.start(replica.id, self._world.clock()))
                     run = await self._begin(replica)
                     await self._follow(run)
             await self._complete(run)
@@ -128,17 +127,22 @@ class Execution:
             return await lease.enter_async_context(self._world.replicas.lease(first=waits_again))
 
     async def _begin(self, replica: Replica) -> Run:
-        folder = await self._scratch()
-        run = self._run = await replica.run(self._job(folder))
-        if self._is_halted or self.task.state is TaskState.CANCELLING:
-            self._stop_run()
+        """Starts the run while the disk takes its start: a crash ends the run with the server."""
+        async with self._lock:
+            starting = self.task.start(replica.id, self._world.clock())
+            folder = await self._scratch(starting)
+            saving = asyncio.create_task(self._save(starting))
+            try:
+                run = self._run = await replica.run(self._job(starting, folder))
+            finally:
+                self.task = await saving
         return run
 
-    async def _scratch(self) -> str:
+    async def _scratch(self, task: Task) -> str:
         """Returns the attempt's folder; a task that makes no file has none."""
-        if not self.task.output_name:
+        if not task.output_name:
             return ""
-        return await self._world.artifacts.prepare(self.task.id, self.task.attempt)
+        return await self._world.artifacts.prepare(task.id, task.attempt)
 
     async def _follow(self, run: Run) -> None:
         """Passes on what the replica tells until the frames are made and it is free again."""
@@ -184,10 +188,6 @@ class Execution:
             elif not self.task.state.is_terminal:
                 self.task = await self._save(change(self.task))
 
-    async def _change(self, change: Callable[[Task], Task]) -> None:
-        async with self._lock:
-            self.task = await self._save(change(self.task))
-
     async def _save(self, task: Task) -> Task:
         """Saves, however long the disk is full: what has happened must not be lost."""
         while True:
@@ -220,8 +220,7 @@ class Execution:
         if self._run is not None:
             self._world.spawn(self._run.stop(self._world.limits.cancel_seconds))
 
-    def _job(self, folder: str) -> Job:
-        task = self.task
+    def _job(self, task: Task, folder: str) -> Job:
         return Job(
             task_id=task.id,
             attempt=task.attempt,

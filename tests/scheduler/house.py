@@ -41,10 +41,12 @@ class House:
             pass
         return await self.tasks.get(task.id)
 
-    async def reached(self, task: Task, state: TaskState) -> Task:
-        """Waits until a task is in a state."""
+    async def reached(self, task: Task, state: TaskState, *, times: int = 1) -> Task:
+        """Waits until a task has come into a state so many times."""
         async for event in self.tasks.watch(task.id):
             if isinstance(event.change, StateChange) and event.change.state is state:
+                times -= 1
+            if not times:
                 break
         return await self.tasks.get(task.id)
 

@@ -143,14 +143,26 @@ async def test_a_task_whose_replica_dies_runs_again_as_the_next_attempt(house: H
     assert await house.states(task) == [PENDING, PROCESSING, PENDING, PROCESSING, COMPLETED]
 
 
-async def test_a_task_that_lost_its_replica_goes_before_those_that_wait(house: House) -> None:
-    first = await house.submit(Script(dies_after=1), Script())
-    second = await house.submit()
+async def test_a_task_that_lost_its_replica_goes_before_those_that_wait(
+    tasks: MemoryTaskStore, artifacts: MemoryArtifactStore
+) -> None:
+    house = House(tasks=tasks, pool=FakePool(replicas=2, respawns=False), artifacts=artifacts)
+    death, release = asyncio.Event(), asyncio.Event()
+    async with house.scheduler:
+        house.scheduler.open()
+        other = await house.submit(Script(gates={1: release}))
+        unlucky = await house.submit(Script(gates={1: death}, dies_after=1), Script())
+        await house.pool.started(unlucky.id)
+        waiting = await house.submit()
 
-    await house.ended(first)
-    await house.ended(second)
+        death.set()
+        await house.reached(unlucky, PENDING, times=2)
+        release.set()
+        for task in (other, unlucky, waiting):
+            await house.ended(task)
 
-    assert [run.job.task_id for run in house.pool.runs] == [first.id, first.id, second.id]
+    order = [run.job.task_id for run in house.pool.runs]
+    assert order == [other.id, unlucky.id, unlucky.id, waiting.id]
 
 
 async def test_a_task_that_kills_every_replica_fails_with_the_cause(house: House) -> None:
