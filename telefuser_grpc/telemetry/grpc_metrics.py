@@ -27,21 +27,24 @@ class MetricsInterceptor(aio.ServerInterceptor):
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
+        self._wrapped: dict[str, Handler] = {}
 
     async def intercept_service(
         self,
         continuation: Callable[[grpc.HandlerCallDetails], Awaitable["Handler | None"]],
         handler_call_details: grpc.HandlerCallDetails,
     ) -> "Handler | None":
-        handler = await continuation(handler_call_details)
         method = handler_call_details.method
-        if handler is None or method.startswith("/grpc."):
-            return handler
-        is_rest = _is_counted(header(handler_call_details, PATH_HEADER))
-        return wrapped(handler, lambda context: self._measure(method, context, is_rest=is_rest))
+        if method not in self._wrapped:
+            handler = await continuation(handler_call_details)
+            if handler is None or method.startswith("/grpc."):
+                return handler
+            self._wrapped[method] = wrapped(handler, lambda call: self._measure(method, call))
+        return self._wrapped[method]
 
     @contextmanager
-    def _measure(self, method: str, context: Context, *, is_rest: bool) -> Iterator[None]:
+    def _measure(self, method: str, context: Context) -> Iterator[None]:
+        is_rest = _is_counted(header(context.invocation_metadata(), PATH_HEADER))
         request = self._metrics.http_request() if is_rest else nullcontext()
         with request, ending(context, lambda code: self._metrics.count_rpc(method, code.name)):
             yield

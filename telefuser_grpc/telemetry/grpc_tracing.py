@@ -41,7 +41,7 @@ class TracingInterceptor(aio.ServerInterceptor):
         method = handler_call_details.method
         if handler is None or method.startswith("/grpc."):
             return handler
-        parent = header(handler_call_details, "traceparent")
+        parent = header(handler_call_details.invocation_metadata, "traceparent")
         return wrapped(handler, lambda context: self._span(method, parent, context))
 
     @contextmanager

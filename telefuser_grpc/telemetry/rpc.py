@@ -46,10 +46,12 @@ def ending(context: Context, report: Callable[[grpc.StatusCode], None]) -> Itera
         report(_code_of(context, error))
 
 
-def header(details: grpc.HandlerCallDetails, name: str) -> str:
-    """Returns a request's header, "" where it is absent."""
-    metadata: Any = details.invocation_metadata
-    return next((str(value) for key, value in metadata or () if key == name), "")
+def header(metadata: Any, name: str) -> str:
+    """Returns a header of a request's metadata, "" where it is absent."""
+    for key, value in metadata or ():
+        if key == name:
+            return str(value)
+    return ""
 
 
 def _taken_apart(handler: Handler) -> tuple[Any, Callable[..., Handler]]:
