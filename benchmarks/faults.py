@@ -55,7 +55,7 @@ async def death(lab: Lab) -> Rows:
 async def boot(lab: Lab) -> Rows:
     """A start with an empty store, and one that finds work that an earlier server has left."""
     healthy, ready = [], []
-    for _ in range(lab.count(7)):
+    for _ in range(lab.count(5)):
         async with lab.service("noop") as service:
             healthy.append(service.healthy_seconds)
             ready.append(service.ready_seconds)

@@ -25,7 +25,7 @@ async def history(lab: Lab) -> Rows:
             creates = [
                 await milliseconds(client.create()) for _ in range(lab.count(200, least=100))
             ]
-            rates = [(await run_tasks(client, lab.count(500, least=200)))[1] for _ in range(3)]
+            rates = [(await run_tasks(client, lab.count(400, least=200)))[1] for _ in range(3)]
             counts = await client.status()
         last = counts.completed_count
         yield Row(f"create, {size:,} tasks stored", "ms", creates)

@@ -19,7 +19,7 @@ HOUR = {"steps": 3600, "milliseconds": 1000}  # occupies a replica for as long a
 
 async def tasks(lab: Lab) -> Rows:
     """No-op tasks from create to end, with callers enough to keep the service busy."""
-    count = lab.count(1500, least=300)
+    count = lab.count(1000, least=300)
     for replicas, goals in ((1, ()), (2, (at_least(500),))):
         created, ended, busy = [], [], []
         async with (
@@ -40,7 +40,7 @@ async def tasks(lab: Lab) -> Rows:
 
 async def creates(lab: Lab) -> Rows:
     """Durable creates while the only replica is busy with a long task."""
-    count = lab.count(2000, least=300)
+    count = lab.count(1500, least=300)
     async with lab.service("steps") as service, AsyncExitStack() as stack:
         client = await stack.enter_async_context(native.connected(service.port))
         await client.create(**HOUR)
