@@ -11,6 +11,7 @@ from pathlib import Path
 
 import grpc
 import structlog
+import uvloop
 
 from telefuser_grpc import __version__
 from telefuser_grpc.config import ConfigError, Settings, embedded_pipeline
@@ -65,7 +66,8 @@ def serve(settings: Settings) -> int:
     """Runs the service until a signal stops it; returns the exit code."""
     configure_logging(format=settings.log_format, level=settings.log_level)
     try:
-        asyncio.run(App(settings).run())
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(App(settings).run())
     except START_FAULTS as fault:
         sys.stderr.write(f"error: {fault}\n")
         return 1
