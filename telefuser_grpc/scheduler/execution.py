@@ -81,6 +81,7 @@ class Execution:
         """Stops the work for the task's owner and returns the task as changed by that."""
         async with self._lock:
             if self.task.state is TaskState.PENDING:
+                await self._discard_scratch()
                 cancelled = self.task.cancel(TaskCancelled(), self._world.clock())
                 self.task = await self._world.tasks.save(cancelled)
                 self._call_off()
@@ -165,8 +166,7 @@ class Execution:
         except TimeoutError:
             await run.stop(limits.cancel_seconds)
             raise TaskTimeout(limits.task_seconds) from None
-        with span("task.store"):
-            artifacts = await self._world.artifacts.adopt(self.task.id, self.task.media_type, files)
+        artifacts = await self._adopt(files)
         self._world.estimates.learn(self.task.kind, report.inference_seconds)
         await self._end(lambda task: task.complete(artifacts, report, self._world.clock()))
 
@@ -190,12 +190,26 @@ class Execution:
 
     async def _save(self, task: Task) -> Task:
         """Saves, however long the disk is full: what has happened must not be lost."""
+        if task.state.is_terminal:
+            await self._discard_scratch()
         while True:
             try:
                 return await self._world.tasks.save(task)
             except StorageFull:
                 logger.error("task store refuses writes", state=task.state)
                 await asyncio.sleep(STORAGE_RETRY_SECONDS)
+
+    async def _discard_scratch(self) -> None:
+        """Removes what attempts have left, before the end is saved: no later server looks for it.
+
+        What cannot be removed is not worth a task.
+        """
+        if not (self.task.output_name and self.task.attempt):
+            return
+        try:
+            await self._world.artifacts.discard_scratch(self.task.id)
+        except OSError as error:
+            logger.warning("scratch cannot be removed", error=error.strerror)
 
     def _after_death(self, death: ReplicaDied) -> Task:
         if self.task.state is TaskState.CANCELLING:

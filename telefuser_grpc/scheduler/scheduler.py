@@ -171,8 +171,6 @@ class Scheduler:
     def _forget(self, task_id: str) -> None:
         task = self._executions.pop(task_id).task
         self._ended += task.state.is_terminal
-        if task.state.is_terminal and task.output_name and task.attempt:
-            self._group.create_task(self._world.artifacts.discard_scratch(task_id))
         if not self._executions:
             self._is_idle.set()
 
