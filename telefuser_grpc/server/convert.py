@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from google.protobuf import json_format
@@ -37,6 +37,7 @@ from telefuser_grpc.scheduler.ports import TaskQuery
 TYPED_FIELDS = ("prompt", "negative_prompt", "seed", "task_id", "task")
 STATE_NAMES = {state: f"TASK_STATE_{state.name}" for state in TaskState}
 STATE_OF = {task_pb2.TaskState.Value(name): state for state, name in STATE_NAMES.items()}
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 DEFAULT_PAGE_SIZE = 50
 MAX_PAGE_SIZE = 500
 MAX_EXACT = 2**53  # beyond it a double skips integers
@@ -224,9 +225,8 @@ def replicas(values: Iterable[ReplicaStatus]) -> Sequence[system_service_pb2.Rep
 
 def timestamp(value: datetime) -> Timestamp:
     """Writes a point in time."""
-    message = Timestamp()
-    message.FromDatetime(value)
-    return message
+    since = value - EPOCH
+    return Timestamp(seconds=since.days * 86_400 + since.seconds, nanos=since.microseconds * 1_000)
 
 
 def _task_contract(value: TaskContract) -> contract_pb2.TaskContract:
