@@ -34,7 +34,7 @@ async def _break_later(*_: object) -> AsyncIterator[TaskEvent]:
 @pytest.fixture
 def broken(backend: Backend) -> Backend:
     """A service whose store is broken."""
-    backend.tasks.get = _break  # type: ignore[method-assign]
+    backend.tasks.get = _break  # type: ignore[assignment, method-assign]
     backend.tasks.watch = _break_later  # type: ignore[assignment, method-assign]
     return backend
 

@@ -6,6 +6,7 @@ import json
 from typing import Any
 from unittest.mock import Mock
 
+import grpc
 import pytest
 
 from telefuser_grpc._gen.telefuser.rest.v1 import rest_task_service_pb2 as pb
@@ -119,10 +120,12 @@ async def test_bad_last_event_id_is_refused(backend: Backend, gateway: Gateway, 
     assert answer.faults == [(["header", "Last-Event-ID"], "int_parsing")]
 
 
-async def test_unknown_id_is_404_and_not_a_stream(gateway: Gateway) -> None:
+async def test_unknown_id_is_404_before_anything_is_sent(gateway: Gateway) -> None:
     answer = await _read(gateway, "none")
 
     assert (answer.status, answer.json) == (404, {"detail": "Task not found"})
+    with pytest.raises(grpc.aio.AioRpcError):
+        await anext(aiter(_open(gateway, "none")))
 
 
 async def test_quiet_stream_has_heartbeats(

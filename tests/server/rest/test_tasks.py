@@ -10,7 +10,7 @@ from google.protobuf import json_format
 from telefuser_grpc._gen.telefuser.rest.v1 import rest_task_service_pb2 as pb
 from telefuser_grpc._gen.telefuser.v1.task_service_pb2 import GetTaskRequest
 from telefuser_grpc.domain.contract import PipelineContract
-from telefuser_grpc.errors import PipelineFailed
+from telefuser_grpc.errors import PipelineFailed, ReplicaDied
 from telefuser_grpc.server.rest.bodies import MAX_DEPTH
 from telefuser_grpc.server.rest.tasks import status_body
 from tests.fakes.builders import make_task, started
@@ -301,6 +301,11 @@ class TestStatus:
 
     async def test_task_that_is_being_stopped_is_still_processing(self) -> None:
         assert status_body(started(make_task()).cancelling())["status"] == "processing"
+
+    async def test_task_that_waits_again_after_a_death_has_no_error(self) -> None:
+        task = started(make_task()).requeue(ReplicaDied("Replica 0 died"))
+
+        assert (status_body(task)["status"], status_body(task)["error"]) == ("pending", None)
 
     async def test_text_beyond_ascii_is_utf_8(self, backend: Backend, gateway: Gateway) -> None:
         await gateway.create(BALL | {"task_id": "t1", "prompt": "红球 🟥"})
