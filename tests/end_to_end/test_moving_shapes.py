@@ -2,21 +2,22 @@
 
 import io
 import math
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 
 import av
 import httpx
+import numpy as np
 import pytest
 from PIL import Image
 
-from telefuser_grpc.config import embedded_pipeline
 from tests.end_to_end.sse import SseEvent, read_events
 from tests.fakes.service import Service
 
 PROMPT = "a red circle moving right on a navy background"
-MODEL = embedded_pipeline().with_suffix("") / "model_index.json"
 
-pytestmark = pytest.mark.skipif(not MODEL.is_file(), reason="the model is not trained yet")
+pytest.importorskip("diffusers")
+pytest.importorskip("transformers")
 
 
 @pytest.fixture(scope="module")
@@ -58,11 +59,13 @@ def test_prompt_shows_in_the_picture(http: httpx.Client) -> None:
     data, _ = make(http, task="t2i", num_inference_steps=24)
 
     with Image.open(io.BytesIO(data)) as image:
-        colours = {_nearest(pixel) for pixel in image.convert("RGB").getdata()}
-    assert colours == {"red", "navy"}
+        pixels = np.asarray(image.convert("RGB")).reshape(-1, 3).tolist()
+    colours = Counter(map(_nearest, pixels))
+    assert set(colours) == {"red", "navy"}
+    assert colours["navy"] > colours["red"] > 100
 
 
-def _nearest(pixel: tuple[int, int, int]) -> str:
+def _nearest(pixel: Sequence[int]) -> str:
     known = {"red": (225, 40, 40), "navy": (15, 25, 85), "green": (40, 180, 60)}
     return min(known, key=lambda name: math.dist(known[name], pixel))
 

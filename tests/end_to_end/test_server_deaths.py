@@ -60,6 +60,10 @@ def assert_completed_once(client: Client, task: Task, folder: Path, *, attempts:
     assert probe(file, limits=OUTPUT_LIMITS).frame_count == 5
 
 
+def scratch_of(service: Service, task: Task) -> list[Path]:
+    return list(service.cache.glob(f"tasks/{task.id}/tmp/*"))
+
+
 def test_right_after_the_acknowledgement(service: Service, client: Client, tmp_path: Path) -> None:
     tasks = [client.create("t2v", f"{number}") for number in range(4)]
 
@@ -136,7 +140,7 @@ def test_during_the_encoding(service: Service, client: Client, gate: Gate, tmp_p
 
     assert words(rest_of(client, task, seen)) == [PENDING, PROCESSING, 1, 2, 3, COMPLETED]
     assert_completed_once(client, task, tmp_path, attempts=2)
-    assert not (service.cache / "tasks" / task.id / "tmp" / "1").exists()
+    assert not scratch_of(service, task)
 
 
 def test_right_after_the_end(service: Service, client: Client, tmp_path: Path) -> None:
@@ -152,7 +156,7 @@ def test_right_after_the_end(service: Service, client: Client, tmp_path: Path) -
 
 def test_during_a_cancel(service: Service, client: Client, make_gate: MakeGate) -> None:
     gate = make_gate()
-    task = client.create("act", parameters={"gate": str(gate)})
+    task = client.create("t2v", "p", parameters={"gate": str(gate)})
     gate.wait_for_visitor()
     client.cancel(task.id)
     seen = watch_until(client, task, TaskState.CANCELLING)
@@ -162,10 +166,11 @@ def test_during_a_cancel(service: Service, client: Client, make_gate: MakeGate) 
 
     assert words(rest_of(client, task, seen)) == [CANCELLED]
     assert client.get(task.id).attempt == 1
+    assert not scratch_of(service, task)
 
 
 def test_twice_in_one_task_is_the_end_of_it(service: Service, client: Client, gate: Gate) -> None:
-    task = client.create("act", parameters={"gate": str(gate)})
+    task = client.create("t2v", "p", parameters={"gate": str(gate)})
     for _ in range(2):
         gate.wait_for_visitor()
         service.kill()
@@ -174,6 +179,7 @@ def test_twice_in_one_task_is_the_end_of_it(service: Service, client: Client, ga
     states = [word for word in words(rest_of(client, task, [])) if word != 1]
     assert states == [PENDING, PROCESSING, PENDING, PROCESSING, FAILED]
     assert client.get(task.id).error.reason == "REPLICA_DIED"
+    assert not scratch_of(service, task)
 
 
 def test_watcher_of_the_client_notices_nothing(

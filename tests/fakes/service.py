@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
@@ -165,7 +166,10 @@ class Deaths:
     """Waits for the ends of processes that may be nobody's children."""
 
     def __init__(self, pids: Iterable[int]) -> None:
-        self._processes = {os.pidfd_open(pid): pid for pid in pids}
+        self._processes: dict[int, int] = {}
+        for pid in pids:
+            with suppress(ProcessLookupError):  # it has just died
+                self._processes[os.pidfd_open(pid)] = pid
 
     def __enter__(self) -> Self:
         return self
