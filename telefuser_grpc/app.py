@@ -121,7 +121,6 @@ class App:
         uploads = LocalUploads(
             self._root, max_bytes=settings.max_file_size, limits=self._probe_limits()
         )
-        await stack.enter_async_context(pool)
         scheduler = await stack.enter_async_context(
             Scheduler(tasks=tasks, replicas=pool, artifacts=artifacts, limits=self._limits())
         )
@@ -142,6 +141,7 @@ class App:
             metrics=metrics.render,
         )
         await self._listen(stack, use_cases, metrics)
+        await stack.enter_async_context(pool)  # last: loading takes the processors from the rest
         stack.push_async_callback(scheduler.drain)  # while callers can still watch and read
         opening = asyncio.create_task(self._open(pool, admission, scheduler))
         stack.callback(opening.cancel)

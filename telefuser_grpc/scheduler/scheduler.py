@@ -162,11 +162,15 @@ class Scheduler:
                 await execution.halt()
         try:
             async with asyncio.timeout(self.limits.drain_seconds):
-                while self._executions:
-                    await self._is_idle.wait()
+                await self._until_idle()
         except TimeoutError:
             for execution in list(self._executions.values()):
                 await execution.halt()
+            await self._until_idle()
+
+    async def _until_idle(self) -> None:
+        while self._executions:
+            await self._is_idle.wait()
 
     def _forget(self, task_id: str) -> None:
         task = self._executions.pop(task_id).task
