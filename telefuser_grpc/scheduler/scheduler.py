@@ -102,7 +102,8 @@ class Scheduler:
 
     def holds(self, task_id: str) -> bool:
         """Tells whether a task waits or runs here."""
-        return task_id in self._executions
+        execution = self._executions.get(task_id)
+        return execution is not None and not execution.task.state.is_terminal
 
     async def delete(self, task_id: str) -> None:
         """Removes a task that has ended, its events and its files.

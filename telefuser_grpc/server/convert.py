@@ -18,6 +18,7 @@ from telefuser_grpc._gen.telefuser.v1 import (
 )
 from telefuser_grpc.domain.artifact import Artifact, Upload
 from telefuser_grpc.domain.contract import PipelineContract, TaskContract
+from telefuser_grpc.domain.kinds import INPUT_FIELDS
 from telefuser_grpc.domain.parameter import Parameter
 from telefuser_grpc.domain.queue import Queue
 from telefuser_grpc.domain.replica import ReplicaStatus
@@ -298,6 +299,9 @@ def _number(parameter: str, value: float) -> int | float:
 
 
 def _source(name: str, value: task_pb2.TaskInput) -> str:
+    if name not in INPUT_FIELDS:
+        why = f"is no input; use one of {', '.join(INPUT_FIELDS)}"
+        raise InvalidFields([Violation(f"inputs.{name}", why, "extra_forbidden")])
     match value.WhichOneof("source"):
         case "upload_id":
             return f"upload:{value.upload_id}"
