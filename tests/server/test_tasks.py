@@ -117,6 +117,11 @@ class TestCreate:
                 ),
             ),
             (
+                {"inputs": {"first_image": task_pb2.TaskInput(upload_id="u")}},
+                "INVALID_FIELDS",
+                {"inputs.first_image": "EXTRA_FORBIDDEN"},
+            ),
+            (
                 {"inputs": {"first_image_path": task_pb2.TaskInput()}},
                 "INVALID_FIELDS",
                 {"inputs.first_image_path": "MISSING"},
