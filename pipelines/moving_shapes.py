@@ -25,7 +25,7 @@ PATCH = 4
 PLACES = 6
 SKETCH = 8
 STEPS = 24
-GUIDANCE = 2.5
+GUIDANCE = 1.5
 
 _SHARED = {
     "prompt": {

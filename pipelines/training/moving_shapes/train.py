@@ -1,4 +1,4 @@
-"""Trains the moving-shapes model on one CPU core: `python train.py --out DIR --minutes 75`.
+"""Trains the moving-shapes model on one CPU core: `python train.py --out DIR --steps 6000`.
 
 `DIR/model` always holds the latest averaged weights, ready to be served; `DIR/state.pt` is what an
 interrupted run goes on from.
@@ -28,9 +28,9 @@ SEED = 7
 class Trainer:
     """The model, its running average, and how far the run has come."""
 
-    def __init__(self, out: Path, minutes: float) -> None:
+    def __init__(self, out: Path, steps: int) -> None:
         self.out = out
-        self.budget_seconds = 60 * minutes
+        self.steps = steps
         self.elapsed_seconds = 0.0
         self.step = 0
         self.loss = math.nan
@@ -44,9 +44,9 @@ class Trainer:
         )
 
     def run(self, checkpoint_every_seconds: float) -> None:
-        """Train to the end of the budget, writing a checkpoint now and then."""
+        """Train to the last step, writing a checkpoint now and then."""
         next_checkpoint = self.elapsed_seconds + checkpoint_every_seconds
-        while self.elapsed_seconds < self.budget_seconds:
+        while self.step < self.steps:
             started = time.perf_counter()
             self._train_step()
             self.elapsed_seconds += time.perf_counter() - started
@@ -117,7 +117,7 @@ class Trainer:
         )
 
     def _done(self) -> float:
-        return min(1.0, self.elapsed_seconds / self.budget_seconds)
+        return self.step / self.steps
 
     @torch.no_grad()
     def _update_average(self) -> None:
@@ -156,12 +156,12 @@ def main() -> None:
     """Read the command line and train."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True, help="directory to write to")
-    parser.add_argument("--minutes", type=float, default=75, help="time to train")
+    parser.add_argument("--steps", type=int, default=6000, help="length of the whole run")
     parser.add_argument("--checkpoint-minutes", type=float, default=3)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     torch.manual_seed(SEED)
-    trainer = Trainer(arguments.out, arguments.minutes)
+    trainer = Trainer(arguments.out, arguments.steps)
     trainer.resume()
     trainer.run(60 * arguments.checkpoint_minutes)
 
