@@ -69,7 +69,7 @@ async def test_nothing_is_lost_or_done_twice(service: Service, tmp_path: Path) -
         async with asyncio.TaskGroup() as group:
             group.create_task(create_tasks(client, records, group))
             killing = group.create_task(kill_processes(service, records))
-        assert killing.result() >= len(VICTIMS) - 2
+        assert killing.result() >= len(VICTIMS) // 2
 
         assert len(records.acknowledged) == TASKS
         for task_id in records.acknowledged:
@@ -127,11 +127,10 @@ async def kill_processes(service: Service, records: Records) -> int:
         if victim == "server":
             await asyncio.to_thread(service.kill)
             await asyncio.to_thread(service.start)
-        elif victim in (children := service.children()):
-            os.kill(children[victim], signal.SIGKILL)
-        else:
-            continue
-        kills += 1
+            kills += 1
+        elif children := service.children():
+            os.kill(children.get(victim) or min(children.values()), signal.SIGKILL)
+            kills += 1
     return kills
 
 

@@ -2,8 +2,10 @@
 
 import json
 import os
+import random
 import select
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -32,7 +34,7 @@ class Service:
     def __init__(self, pipeline: Path | None, folder: Path, **settings: object) -> None:
         self.folder = folder
         self.cache = Path(str(settings.pop("cache_dir", folder / "cache")))
-        self.port = 0
+        self.port = _own_port()
         self._pipeline = [str(pipeline)] if pipeline else []
         self._settings = {f"TELEFUSER_{name.upper()}": str(each) for name, each in settings.items()}
 
@@ -54,7 +56,6 @@ class Service:
     def start(self) -> None:
         """Starts the service and waits until it runs tasks; a later start takes the same port."""
         self.launch()
-        self.port = self.log.wait_for("server listens")["port"]
         self.log.wait_for("pipeline is loaded")
 
     def launch(self) -> None:
@@ -184,6 +185,15 @@ class Deaths:
             death = select.poll()
             death.register(descriptor, select.POLLIN)
             assert death.poll(PATIENCE_SECONDS * 1000), f"process {pid} has survived"
+
+
+def _own_port() -> int:
+    """Returns a free port that the kernel gives nobody else while the service is down."""
+    while True:
+        port = random.randrange(20_000, 32_000)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def clean_environment() -> dict[str, str]:
