@@ -13,7 +13,10 @@ def test_the_generated_code_is_fresh(tmp_path: Path) -> None:
     environment = {"PATH": f"{buf.parent}:/usr/bin:/bin", "HOME": str(tmp_path)}
 
     subprocess.run(
-        [buf, "generate", "--output", tmp_path], cwd=ROOT, env=environment, check=True,
+        [buf, "generate", "--output", tmp_path],
+        cwd=ROOT,
+        env=environment,
+        check=True,
         capture_output=True,
     )
 

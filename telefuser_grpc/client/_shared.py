@@ -150,6 +150,11 @@ class Cursor(Protocol, Generic[Request, Response, Item]):
         """Tells whether nothing more will come."""
         ...
 
+    @property
+    def ends_with_stream(self) -> bool:
+        """Tells whether the server ends the stream only when nothing more will come."""
+        ...
+
     def request(self) -> Request:
         """Returns the request for what has not been seen."""
         ...
@@ -161,6 +166,8 @@ class Cursor(Protocol, Generic[Request, Response, Item]):
 
 class TaskCursor:
     """Follows one task's events by their sequence."""
+
+    ends_with_stream = True
 
     def __init__(self, task_id: str, after_sequence: int, *, previews: bool) -> None:
         self._task_id = task_id
@@ -195,6 +202,7 @@ class QueueCursor:
     """Follows the queue, which never ends."""
 
     has_ended = False
+    ends_with_stream = False
 
     def request(self) -> task_service_pb2.WatchQueueRequest:
         """Returns the request for the queue now and later."""

@@ -254,6 +254,8 @@ class AsyncClient:
                             yield item
                         if cursor.has_ended:
                             return
+                if cursor.ends_with_stream:
+                    return
                 raise connection_lost(self._target)
             except Unavailable as error:
                 await asyncio.sleep(patience.pause_seconds(error))

@@ -243,6 +243,8 @@ class Client:
                         yield item
                     if cursor.has_ended:
                         return
+                if cursor.ends_with_stream:
+                    return
                 raise connection_lost(self._target)
             except Unavailable as error:
                 time.sleep(patience.pause_seconds(error))

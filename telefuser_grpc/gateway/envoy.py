@@ -74,6 +74,7 @@ class Envoy:
             stdin=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,
             limit=MEBIBYTE,
+            start_new_session=True,  # Ctrl-C is for the server, which drains first
         )
         envoy = cls(process, admin_socket)
         try:

@@ -32,7 +32,8 @@ PR_SET_PDEATHSIG = 1
 def serve(descriptor: int, *, on_end: Callable[[], None]) -> NoReturn:
     """Serves the socket with this number, then ends the process after calling `on_end`."""
     faulthandler.enable()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, which decides
+    for number in (signal.SIGINT, signal.SIGTERM):  # they are for the server, which decides
+        signal.signal(number, signal.SIG_IGN)
     _die_with_server()
     end = socket.socket(fileno=descriptor)
     end.set_inheritable(False)

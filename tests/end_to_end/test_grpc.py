@@ -75,6 +75,7 @@ def test_every_watcher_is_told_the_same(client: Client, gate: Gate) -> None:
 
     assert stories[0] == stories[1] == stories[2]
     assert list(client.watch(task.id, after_sequence=2)) == stories[0][2:]
+    assert list(client.watch(task.id, after_sequence=stories[0][-1].sequence)) == []
 
 
 def test_input_is_uploaded_and_checked(client: Client) -> None:

@@ -1,5 +1,6 @@
 """Ctrl-C and SIGTERM: the service stops soon, and the next one goes on where it was."""
 
+import os
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -81,7 +82,8 @@ def test_short_run_may_end_first(tmp_path: Path, make_gate: MakeGate) -> None:
         task = client.create("t2v", "p", parameters=gates)
         events = client.watch(task.id)
         gate.wait_for_visitor()
-        service.process.send_signal(signal.SIGTERM)
+        for pid in (service.children()["replica 0"], service.process.pid):  # as systemd does
+            os.kill(pid, signal.SIGTERM)
         service.log.wait_for("server stops")
         refused = refusal(client)
         gate.open()
