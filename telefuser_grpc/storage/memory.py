@@ -3,9 +3,11 @@
 from collections import Counter, OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 
-from telefuser_grpc.domain.task import Task, TaskState
+from telefuser_grpc.domain.task import Preview, Task, TaskEvent, TaskState
 
 MOST_ENDED = 256
+MOST_STORIES = 512
+LONGEST_STORY = 8  # events; whoever watches a task right after its creation finds no more
 
 
 class TaskMemory:
@@ -70,3 +72,32 @@ class TaskMemory:
         if known and known.state is task.state and known.sequence > task.sequence:
             return known
         return task
+
+
+class ShortStories:
+    """Keeps all events of the tasks that have had few and that were heard of lately."""
+
+    def __init__(self) -> None:
+        self._events: OrderedDict[str, list[TaskEvent]] = OrderedDict()
+
+    def add(self, event: TaskEvent) -> None:
+        """Takes the next event of a task, and lets a story go that gets long or heavy."""
+        if event.sequence == 1:
+            self._events[event.task_id] = []
+            if len(self._events) > MOST_STORIES:
+                self._events.popitem(last=False)
+        story = self._events.get(event.task_id)
+        if story is None:
+            return
+        if event.sequence > LONGEST_STORY or isinstance(event.change, Preview):
+            del self._events[event.task_id]
+            return
+        story.append(event)
+
+    def after(self, task_id: str, sequence: int) -> Sequence[TaskEvent]:
+        """Returns the events after a sequence, or nothing where the disk must be asked."""
+        return self._events.get(task_id, [])[sequence:]
+
+    def remove(self, task_id: str) -> None:
+        """Forgets a deleted task."""
+        self._events.pop(task_id, None)

@@ -14,7 +14,7 @@ from telefuser_grpc.errors import ArtifactNotFound, RequestIdReused, TaskNotFoun
 from telefuser_grpc.scheduler.ports import TaskPage, TaskQuery
 from telefuser_grpc.storage.batch import Append, Create, Delete, Save
 from telefuser_grpc.storage.clock import utc_now
-from telefuser_grpc.storage.memory import TaskMemory
+from telefuser_grpc.storage.memory import ShortStories, TaskMemory
 from telefuser_grpc.storage.reader import Reader
 from telefuser_grpc.storage.watchers import Hub
 from telefuser_grpc.storage.writer import Commit, Writer
@@ -30,6 +30,7 @@ class SqliteTaskStore:
     def __init__(self, path: Path, *, clock: Callable[[], datetime] = utc_now) -> None:
         self._clock = clock
         self._memory = TaskMemory()
+        self._stories = ShortStories()
         self._hub = Hub()
         self._writer = Writer(path, self._publish)
         self._reader = Reader(path)
@@ -96,7 +97,9 @@ class SqliteTaskStore:
         with self._hub.topic(task_id) as topic:
             task = await self.get(task_id)
             while place < task.sequence:
-                history = await self._reader.events(task_id, place)
+                history = self._stories.after(task_id, place) or await self._reader.events(
+                    task_id, place
+                )
                 if not history:
                     return  # deleted meanwhile
                 for event in history:
@@ -123,6 +126,9 @@ class SqliteTaskStore:
     def _publish(self, commit: Commit) -> None:
         for task in commit.deleted:
             self._memory.remove(task)
+            self._stories.remove(task.id)
+        for event in commit.events:
+            self._stories.add(event)
         for task in commit.tasks:
             self._memory.put(task)
         self._memory.count(commit.count_changes)
