@@ -161,7 +161,7 @@ class App:
             interceptors=interceptors,
         )
         port = await server.start()
-        stack.push_async_callback(server.stop, 0)
+        stack.push_async_callback(server.stop, 0)  # should the gateway not start
         if settings.gateway:
             gateway = Gateway(self._gateway_options(socket), runtime / "gateway")
             port = (await stack.enter_async_context(gateway)).port
