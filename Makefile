@@ -18,10 +18,18 @@ help: ## List the targets
 	$(BIN)/pip install --quiet --constraint requirements.lock --editable '.[pipelines,dev]'
 	touch $@
 
+# What some tests drive that PyPI has not: a browser, and a Prometheus that is unpacked, not installed,
+# so that no daemon starts.
+APT := $(if $(filter 0,$(shell id -u)),,sudo) apt-get
+.venv/.system: .venv/.ready
+	command -v chromium >/dev/null || { $(APT) update -q && $(APT) install -qy --no-install-recommends chromium; }
+	cd .venv && { apt-get download -q prometheus || { $(APT) update -q && apt-get download -q prometheus; } } && dpkg -x prometheus_*.deb prometheus && rm prometheus_*.deb
+	touch $@
+
 demo: .venv/.ready ## Make a video with the embedded model and save it here
 	$(BIN)/telefuser demo
 
-test: .venv/.ready ## Run the tests
+test: .venv/.system ## Run the tests
 	$(RUN) $(BIN)/pytest
 
 check: lint types layers protos test ## Run everything that CI runs

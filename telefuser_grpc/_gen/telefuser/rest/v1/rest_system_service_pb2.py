@@ -26,7 +26,7 @@ from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.api import httpbody_pb2 as google_dot_api_dot_httpbody__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+telefuser/rest/v1/rest_system_service.proto\x12\x11telefuser.rest.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\"\x12\n\x10GetHealthRequest\"=\n\x11GetHealthResponse\x12(\n\x04\x62ody\x18\x01 \x01(\x0b\x32\x14.google.api.HttpBodyR\x04\x62ody\"\x15\n\x13GetReadinessRequest\"@\n\x14GetReadinessResponse\x12(\n\x04\x62ody\x18\x01 \x01(\x0b\x32\x14.google.api.HttpBodyR\x04\x62ody\"\x12\n\x10GetStatusRequest\"=\n\x11GetStatusResponse\x12(\n\x04\x62ody\x18\x01 \x01(\x0b\x32\x14.google.api.HttpBodyR\x04\x62ody\"\x14\n\x12GetMetadataRequest\"?\n\x13GetMetadataResponse\x12(\n\x04\x62ody\x18\x01 \x01(\x0b\x32\x14.google.api.HttpBodyR\x04\x62ody\"\x13\n\x11GetMetricsRequest\">\n\x12GetMetricsResponse\x12(\n\x04\x62ody\x18\x01 \x01(\x0b\x32\x14.google.api.HttpBodyR\x04\x62ody2\x8b\x05\n\x11RestSystemService\x12x\n\tGetHealth\x12#.telefuser.rest.v1.GetHealthRequest\x1a$.telefuser.rest.v1.GetHealthResponse\" \x82\xd3\xe4\x93\x02\x1a\x12\x12/v1/service/healthb\x04\x62ody\x12\x80\x01\n\x0cGetReadiness\x12&.telefuser.rest.v1.GetReadinessRequest\x1a\'.telefuser.rest.v1.GetReadinessResponse\"\x1f\x82\xd3\xe4\x93\x02\x19\x12\x11/v1/service/readyb\x04\x62ody\x12x\n\tGetStatus\x12#.telefuser.rest.v1.GetStatusRequest\x1a$.telefuser.rest.v1.GetStatusResponse\" \x82\xd3\xe4\x93\x02\x1a\x12\x12/v1/service/statusb\x04\x62ody\x12\x80\x01\n\x0bGetMetadata\x12%.telefuser.rest.v1.GetMetadataRequest\x1a&.telefuser.rest.v1.GetMetadataResponse\"\"\x82\xd3\xe4\x93\x02\x1c\x12\x14/v1/service/metadatab\x04\x62ody\x12|\n\nGetMetrics\x12$.telefuser.rest.v1.GetMetricsRequest\x1a%.telefuser.rest.v1.GetMetricsResponse\"!\x82\xd3\xe4\x93\x02\x1b\x12\x13/v1/service/metricsb\x04\x62odyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+telefuser/rest/v1/rest_system_service.proto\x12\x11telefuser.rest.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\"\x12\n\x10GetHealthRequest\"=\n\x11GetHealthResponse\x12(\n\x04\x62ody\x18\x01 \x01(\x0b\x32\x14.google.api.HttpBodyR\x04\x62ody\"\x15\n\x13GetReadinessRequest\"@\n\x14GetReadinessResponse\x12(\n\x04\x62ody\x18\x01 \x01(\x0b\x32\x14.google.api.HttpBodyR\x04\x62ody\"\x12\n\x10GetStatusRequest\"=\n\x11GetStatusResponse\x12(\n\x04\x62ody\x18\x01 \x01(\x0b\x32\x14.google.api.HttpBodyR\x04\x62ody\"\x14\n\x12GetMetadataRequest\"?\n\x13GetMetadataResponse\x12(\n\x04\x62ody\x18\x01 \x01(\x0b\x32\x14.google.api.HttpBodyR\x04\x62ody\"\x13\n\x11GetMetricsRequest\">\n\x12GetMetricsResponse\x12(\n\x04\x62ody\x18\x01 \x01(\x0b\x32\x14.google.api.HttpBodyR\x04\x62ody\"\x17\n\x15GetMetricsJsonRequest\"B\n\x16GetMetricsJsonResponse\x12(\n\x04\x62ody\x18\x01 \x01(\x0b\x32\x14.google.api.HttpBodyR\x04\x62ody2\x9b\x06\n\x11RestSystemService\x12x\n\tGetHealth\x12#.telefuser.rest.v1.GetHealthRequest\x1a$.telefuser.rest.v1.GetHealthResponse\" \x82\xd3\xe4\x93\x02\x1a\x12\x12/v1/service/healthb\x04\x62ody\x12\x80\x01\n\x0cGetReadiness\x12&.telefuser.rest.v1.GetReadinessRequest\x1a\'.telefuser.rest.v1.GetReadinessResponse\"\x1f\x82\xd3\xe4\x93\x02\x19\x12\x11/v1/service/readyb\x04\x62ody\x12x\n\tGetStatus\x12#.telefuser.rest.v1.GetStatusRequest\x1a$.telefuser.rest.v1.GetStatusResponse\" \x82\xd3\xe4\x93\x02\x1a\x12\x12/v1/service/statusb\x04\x62ody\x12\x80\x01\n\x0bGetMetadata\x12%.telefuser.rest.v1.GetMetadataRequest\x1a&.telefuser.rest.v1.GetMetadataResponse\"\"\x82\xd3\xe4\x93\x02\x1c\x12\x14/v1/service/metadatab\x04\x62ody\x12|\n\nGetMetrics\x12$.telefuser.rest.v1.GetMetricsRequest\x1a%.telefuser.rest.v1.GetMetricsResponse\"!\x82\xd3\xe4\x93\x02\x1b\x12\x13/v1/service/metricsb\x04\x62ody\x12\x8d\x01\n\x0eGetMetricsJson\x12(.telefuser.rest.v1.GetMetricsJsonRequest\x1a).telefuser.rest.v1.GetMetricsJsonResponse\"&\x82\xd3\xe4\x93\x02 \x12\x18/v1/service/metrics/jsonb\x04\x62odyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -43,6 +43,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RESTSYSTEMSERVICE'].methods_by_name['GetMetadata']._serialized_options = b'\202\323\344\223\002\034\022\024/v1/service/metadatab\004body'
   _globals['_RESTSYSTEMSERVICE'].methods_by_name['GetMetrics']._loaded_options = None
   _globals['_RESTSYSTEMSERVICE'].methods_by_name['GetMetrics']._serialized_options = b'\202\323\344\223\002\033\022\023/v1/service/metricsb\004body'
+  _globals['_RESTSYSTEMSERVICE'].methods_by_name['GetMetricsJson']._loaded_options = None
+  _globals['_RESTSYSTEMSERVICE'].methods_by_name['GetMetricsJson']._serialized_options = b'\202\323\344\223\002 \022\030/v1/service/metrics/jsonb\004body'
   _globals['_GETHEALTHREQUEST']._serialized_start=123
   _globals['_GETHEALTHREQUEST']._serialized_end=141
   _globals['_GETHEALTHRESPONSE']._serialized_start=143
@@ -63,6 +65,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETMETRICSREQUEST']._serialized_end=484
   _globals['_GETMETRICSRESPONSE']._serialized_start=486
   _globals['_GETMETRICSRESPONSE']._serialized_end=548
-  _globals['_RESTSYSTEMSERVICE']._serialized_start=551
-  _globals['_RESTSYSTEMSERVICE']._serialized_end=1202
+  _globals['_GETMETRICSJSONREQUEST']._serialized_start=550
+  _globals['_GETMETRICSJSONREQUEST']._serialized_end=573
+  _globals['_GETMETRICSJSONRESPONSE']._serialized_start=575
+  _globals['_GETMETRICSJSONRESPONSE']._serialized_end=641
+  _globals['_RESTSYSTEMSERVICE']._serialized_start=644
+  _globals['_RESTSYSTEMSERVICE']._serialized_end=1439
 # @@protoc_insertion_point(module_scope)

@@ -60,6 +60,11 @@ class RestSystemServiceStub:
                 request_serializer=telefuser_dot_rest_dot_v1_dot_rest__system__service__pb2.GetMetricsRequest.SerializeToString,
                 response_deserializer=telefuser_dot_rest_dot_v1_dot_rest__system__service__pb2.GetMetricsResponse.FromString,
                 _registered_method=True)
+        self.GetMetricsJson = channel.unary_unary(
+                '/telefuser.rest.v1.RestSystemService/GetMetricsJson',
+                request_serializer=telefuser_dot_rest_dot_v1_dot_rest__system__service__pb2.GetMetricsJsonRequest.SerializeToString,
+                response_deserializer=telefuser_dot_rest_dot_v1_dot_rest__system__service__pb2.GetMetricsJsonResponse.FromString,
+                _registered_method=True)
 
 
 class RestSystemServiceServicer:
@@ -101,6 +106,13 @@ class RestSystemServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetMetricsJson(self, request, context):
+        """Returns the main metrics as JSON, for people.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_RestSystemServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -128,6 +140,11 @@ def add_RestSystemServiceServicer_to_server(servicer, server):
                     servicer.GetMetrics,
                     request_deserializer=telefuser_dot_rest_dot_v1_dot_rest__system__service__pb2.GetMetricsRequest.FromString,
                     response_serializer=telefuser_dot_rest_dot_v1_dot_rest__system__service__pb2.GetMetricsResponse.SerializeToString,
+            ),
+            'GetMetricsJson': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetMetricsJson,
+                    request_deserializer=telefuser_dot_rest_dot_v1_dot_rest__system__service__pb2.GetMetricsJsonRequest.FromString,
+                    response_serializer=telefuser_dot_rest_dot_v1_dot_rest__system__service__pb2.GetMetricsJsonResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -266,6 +283,33 @@ class RestSystemService:
             '/telefuser.rest.v1.RestSystemService/GetMetrics',
             telefuser_dot_rest_dot_v1_dot_rest__system__service__pb2.GetMetricsRequest.SerializeToString,
             telefuser_dot_rest_dot_v1_dot_rest__system__service__pb2.GetMetricsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetMetricsJson(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/telefuser.rest.v1.RestSystemService/GetMetricsJson',
+            telefuser_dot_rest_dot_v1_dot_rest__system__service__pb2.GetMetricsJsonRequest.SerializeToString,
+            telefuser_dot_rest_dot_v1_dot_rest__system__service__pb2.GetMetricsJsonResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -43,6 +43,8 @@ class RestSystemServiceStub:
     """Returns the pipeline's contract. HTTP 503 until one is loaded."""
     GetMetrics: _grpc.UnaryUnaryMultiCallable[_rest_system_service_pb2.GetMetricsRequest, _rest_system_service_pb2.GetMetricsResponse]
     """Returns the metrics in Prometheus' text format."""
+    GetMetricsJson: _grpc.UnaryUnaryMultiCallable[_rest_system_service_pb2.GetMetricsJsonRequest, _rest_system_service_pb2.GetMetricsJsonResponse]
+    """Returns the main metrics as JSON, for people."""
 
 @_typing.type_check_only
 class RestSystemServiceAsyncStub(RestSystemServiceStub):
@@ -59,6 +61,8 @@ class RestSystemServiceAsyncStub(RestSystemServiceStub):
     """Returns the pipeline's contract. HTTP 503 until one is loaded."""
     GetMetrics: _aio.UnaryUnaryMultiCallable[_rest_system_service_pb2.GetMetricsRequest, _rest_system_service_pb2.GetMetricsResponse]  # type: ignore[assignment]
     """Returns the metrics in Prometheus' text format."""
+    GetMetricsJson: _aio.UnaryUnaryMultiCallable[_rest_system_service_pb2.GetMetricsJsonRequest, _rest_system_service_pb2.GetMetricsJsonResponse]  # type: ignore[assignment]
+    """Returns the main metrics as JSON, for people."""
 
 class RestSystemServiceServicer(metaclass=_abc_1.ABCMeta):
     """The documented REST face of the service itself."""
@@ -102,5 +106,13 @@ class RestSystemServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_rest_system_service_pb2.GetMetricsResponse, _abc.Awaitable[_rest_system_service_pb2.GetMetricsResponse]]:
         """Returns the metrics in Prometheus' text format."""
+
+    @_abc_1.abstractmethod
+    def GetMetricsJson(
+        self,
+        request: _rest_system_service_pb2.GetMetricsJsonRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_rest_system_service_pb2.GetMetricsJsonResponse, _abc.Awaitable[_rest_system_service_pb2.GetMetricsJsonResponse]]:
+        """Returns the main metrics as JSON, for people."""
 
 def add_RestSystemServiceServicer_to_server(servicer: RestSystemServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -26,7 +26,7 @@ from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.api import httpbody_pb2 as google_dot_api_dot_httpbody__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)telefuser/rest/v1/rest_task_service.proto\x12\x11telefuser.rest.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\"=\n\x11\x43reateTaskRequest\x12(\n\x04\x62ody\x18\x01 \x01(\x0b\x32\x14.google.api.HttpBodyR\x04\x62ody\">\n\x12\x43reateTaskResponse\x12(\n\x04\x62ody\x18\x01 \x01(\x0b\x32\x14.google.api.HttpBodyR\x04\x62ody\"/\n\x14GetTaskStatusRequest\x12\x17\n\x07task_id\x18\x01 \x01(\tR\x06taskId\"A\n\x15GetTaskStatusResponse\x12(\n\x04\x62ody\x18\x01 \x01(\x0b\x32\x14.google.api.HttpBodyR\x04\x62ody\",\n\x11\x43\x61ncelTaskRequest\x12\x17\n\x07task_id\x18\x01 \x01(\tR\x06taskId\">\n\x12\x43\x61ncelTaskResponse\x12(\n\x04\x62ody\x18\x01 \x01(\x0b\x32\x14.google.api.HttpBodyR\x04\x62ody\"\x17\n\x15GetQueueStatusRequest\"B\n\x16GetQueueStatusResponse\x12(\n\x04\x62ody\x18\x01 \x01(\x0b\x32\x14.google.api.HttpBodyR\x04\x62ody\"u\n\x17StreamTaskEventsRequest\x12\x17\n\x07task_id\x18\x01 \x01(\tR\x06taskId\x12%\n\x0e\x61\x66ter_sequence\x18\x02 \x01(\x04R\rafterSequence\x12\x1a\n\x08previews\x18\x03 \x01(\x08R\x08previews\"D\n\x18StreamTaskEventsResponse\x12(\n\x04\x62ody\x18\x01 \x01(\x0b\x32\x14.google.api.HttpBodyR\x04\x62ody2\xc7\x05\n\x0fRestTaskService\x12\x7f\n\nCreateTask\x12$.telefuser.rest.v1.CreateTaskRequest\x1a%.telefuser.rest.v1.CreateTaskResponse\"$\x82\xd3\xe4\x93\x02\x1e\"\x10/v1/tasks/create:\x04\x62odyb\x04\x62ody\x12\x8c\x01\n\rGetTaskStatus\x12\'.telefuser.rest.v1.GetTaskStatusRequest\x1a(.telefuser.rest.v1.GetTaskStatusResponse\"(\x82\xd3\xe4\x93\x02\"\x12\x1a/v1/tasks/{task_id}/statusb\x04\x62ody\x12|\n\nCancelTask\x12$.telefuser.rest.v1.CancelTaskRequest\x1a%.telefuser.rest.v1.CancelTaskResponse\"!\x82\xd3\xe4\x93\x02\x1b*\x13/v1/tasks/{task_id}b\x04\x62ody\x12\x8b\x01\n\x0eGetQueueStatus\x12(.telefuser.rest.v1.GetQueueStatusRequest\x1a).telefuser.rest.v1.GetQueueStatusResponse\"$\x82\xd3\xe4\x93\x02\x1e\x12\x16/v1/tasks/queue/statusb\x04\x62ody\x12\x97\x01\n\x10StreamTaskEvents\x12*.telefuser.rest.v1.StreamTaskEventsRequest\x1a+.telefuser.rest.v1.StreamTaskEventsResponse\"(\x82\xd3\xe4\x93\x02\"\x12\x1a/v1/tasks/{task_id}/eventsb\x04\x62ody0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)telefuser/rest/v1/rest_task_service.proto\x12\x11telefuser.rest.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\"=\n\x11\x43reateTaskRequest\x12(\n\x04\x62ody\x18\x01 \x01(\x0b\x32\x14.google.api.HttpBodyR\x04\x62ody\">\n\x12\x43reateTaskResponse\x12(\n\x04\x62ody\x18\x01 \x01(\x0b\x32\x14.google.api.HttpBodyR\x04\x62ody\"E\n\x19\x43reateTaskFromFormRequest\x12(\n\x04\x62ody\x18\x01 \x01(\x0b\x32\x14.google.api.HttpBodyR\x04\x62ody\"F\n\x1a\x43reateTaskFromFormResponse\x12(\n\x04\x62ody\x18\x01 \x01(\x0b\x32\x14.google.api.HttpBodyR\x04\x62ody\"z\n\x10ListTasksRequest\x12\x16\n\x06status\x18\x01 \x03(\tR\x06status\x12\x12\n\x04task\x18\x02 \x03(\tR\x04task\x12\x1b\n\tpage_size\x18\x03 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x04 \x01(\tR\tpageToken\"=\n\x11ListTasksResponse\x12(\n\x04\x62ody\x18\x01 \x01(\x0b\x32\x14.google.api.HttpBodyR\x04\x62ody\"/\n\x14GetTaskStatusRequest\x12\x17\n\x07task_id\x18\x01 \x01(\tR\x06taskId\"A\n\x15GetTaskStatusResponse\x12(\n\x04\x62ody\x18\x01 \x01(\x0b\x32\x14.google.api.HttpBodyR\x04\x62ody\",\n\x11\x43\x61ncelTaskRequest\x12\x17\n\x07task_id\x18\x01 \x01(\tR\x06taskId\">\n\x12\x43\x61ncelTaskResponse\x12(\n\x04\x62ody\x18\x01 \x01(\x0b\x32\x14.google.api.HttpBodyR\x04\x62ody\"\x17\n\x15GetQueueStatusRequest\"B\n\x16GetQueueStatusResponse\x12(\n\x04\x62ody\x18\x01 \x01(\x0b\x32\x14.google.api.HttpBodyR\x04\x62ody\"u\n\x17StreamTaskEventsRequest\x12\x17\n\x07task_id\x18\x01 \x01(\tR\x06taskId\x12%\n\x0e\x61\x66ter_sequence\x18\x02 \x01(\x04R\rafterSequence\x12\x1a\n\x08previews\x18\x03 \x01(\x08R\x08previews\"D\n\x18StreamTaskEventsResponse\x12(\n\x04\x62ody\x18\x01 \x01(\x0b\x32\x14.google.api.HttpBodyR\x04\x62ody2\xd2\x07\n\x0fRestTaskService\x12\x7f\n\nCreateTask\x12$.telefuser.rest.v1.CreateTaskRequest\x1a%.telefuser.rest.v1.CreateTaskResponse\"$\x82\xd3\xe4\x93\x02\x1e\"\x10/v1/tasks/create:\x04\x62odyb\x04\x62ody\x12\x97\x01\n\x12\x43reateTaskFromForm\x12,.telefuser.rest.v1.CreateTaskFromFormRequest\x1a-.telefuser.rest.v1.CreateTaskFromFormResponse\"\"\x82\xd3\xe4\x93\x02\x1c\"\x0e/v1/tasks/form:\x04\x62odyb\x04\x62ody(\x01\x12o\n\tListTasks\x12#.telefuser.rest.v1.ListTasksRequest\x1a$.telefuser.rest.v1.ListTasksResponse\"\x17\x82\xd3\xe4\x93\x02\x11\x12\t/v1/tasksb\x04\x62ody\x12\x8c\x01\n\rGetTaskStatus\x12\'.telefuser.rest.v1.GetTaskStatusRequest\x1a(.telefuser.rest.v1.GetTaskStatusResponse\"(\x82\xd3\xe4\x93\x02\"\x12\x1a/v1/tasks/{task_id}/statusb\x04\x62ody\x12|\n\nCancelTask\x12$.telefuser.rest.v1.CancelTaskRequest\x1a%.telefuser.rest.v1.CancelTaskResponse\"!\x82\xd3\xe4\x93\x02\x1b*\x13/v1/tasks/{task_id}b\x04\x62ody\x12\x8b\x01\n\x0eGetQueueStatus\x12(.telefuser.rest.v1.GetQueueStatusRequest\x1a).telefuser.rest.v1.GetQueueStatusResponse\"$\x82\xd3\xe4\x93\x02\x1e\x12\x16/v1/tasks/queue/statusb\x04\x62ody\x12\x97\x01\n\x10StreamTaskEvents\x12*.telefuser.rest.v1.StreamTaskEventsRequest\x1a+.telefuser.rest.v1.StreamTaskEventsResponse\"(\x82\xd3\xe4\x93\x02\"\x12\x1a/v1/tasks/{task_id}/eventsb\x04\x62ody0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,6 +35,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_RESTTASKSERVICE'].methods_by_name['CreateTask']._loaded_options = None
   _globals['_RESTTASKSERVICE'].methods_by_name['CreateTask']._serialized_options = b'\202\323\344\223\002\036\"\020/v1/tasks/create:\004bodyb\004body'
+  _globals['_RESTTASKSERVICE'].methods_by_name['CreateTaskFromForm']._loaded_options = None
+  _globals['_RESTTASKSERVICE'].methods_by_name['CreateTaskFromForm']._serialized_options = b'\202\323\344\223\002\034\"\016/v1/tasks/form:\004bodyb\004body'
+  _globals['_RESTTASKSERVICE'].methods_by_name['ListTasks']._loaded_options = None
+  _globals['_RESTTASKSERVICE'].methods_by_name['ListTasks']._serialized_options = b'\202\323\344\223\002\021\022\t/v1/tasksb\004body'
   _globals['_RESTTASKSERVICE'].methods_by_name['GetTaskStatus']._loaded_options = None
   _globals['_RESTTASKSERVICE'].methods_by_name['GetTaskStatus']._serialized_options = b'\202\323\344\223\002\"\022\032/v1/tasks/{task_id}/statusb\004body'
   _globals['_RESTTASKSERVICE'].methods_by_name['CancelTask']._loaded_options = None
@@ -47,22 +51,30 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CREATETASKREQUEST']._serialized_end=182
   _globals['_CREATETASKRESPONSE']._serialized_start=184
   _globals['_CREATETASKRESPONSE']._serialized_end=246
-  _globals['_GETTASKSTATUSREQUEST']._serialized_start=248
-  _globals['_GETTASKSTATUSREQUEST']._serialized_end=295
-  _globals['_GETTASKSTATUSRESPONSE']._serialized_start=297
-  _globals['_GETTASKSTATUSRESPONSE']._serialized_end=362
-  _globals['_CANCELTASKREQUEST']._serialized_start=364
-  _globals['_CANCELTASKREQUEST']._serialized_end=408
-  _globals['_CANCELTASKRESPONSE']._serialized_start=410
-  _globals['_CANCELTASKRESPONSE']._serialized_end=472
-  _globals['_GETQUEUESTATUSREQUEST']._serialized_start=474
-  _globals['_GETQUEUESTATUSREQUEST']._serialized_end=497
-  _globals['_GETQUEUESTATUSRESPONSE']._serialized_start=499
-  _globals['_GETQUEUESTATUSRESPONSE']._serialized_end=565
-  _globals['_STREAMTASKEVENTSREQUEST']._serialized_start=567
-  _globals['_STREAMTASKEVENTSREQUEST']._serialized_end=684
-  _globals['_STREAMTASKEVENTSRESPONSE']._serialized_start=686
-  _globals['_STREAMTASKEVENTSRESPONSE']._serialized_end=754
-  _globals['_RESTTASKSERVICE']._serialized_start=757
-  _globals['_RESTTASKSERVICE']._serialized_end=1468
+  _globals['_CREATETASKFROMFORMREQUEST']._serialized_start=248
+  _globals['_CREATETASKFROMFORMREQUEST']._serialized_end=317
+  _globals['_CREATETASKFROMFORMRESPONSE']._serialized_start=319
+  _globals['_CREATETASKFROMFORMRESPONSE']._serialized_end=389
+  _globals['_LISTTASKSREQUEST']._serialized_start=391
+  _globals['_LISTTASKSREQUEST']._serialized_end=513
+  _globals['_LISTTASKSRESPONSE']._serialized_start=515
+  _globals['_LISTTASKSRESPONSE']._serialized_end=576
+  _globals['_GETTASKSTATUSREQUEST']._serialized_start=578
+  _globals['_GETTASKSTATUSREQUEST']._serialized_end=625
+  _globals['_GETTASKSTATUSRESPONSE']._serialized_start=627
+  _globals['_GETTASKSTATUSRESPONSE']._serialized_end=692
+  _globals['_CANCELTASKREQUEST']._serialized_start=694
+  _globals['_CANCELTASKREQUEST']._serialized_end=738
+  _globals['_CANCELTASKRESPONSE']._serialized_start=740
+  _globals['_CANCELTASKRESPONSE']._serialized_end=802
+  _globals['_GETQUEUESTATUSREQUEST']._serialized_start=804
+  _globals['_GETQUEUESTATUSREQUEST']._serialized_end=827
+  _globals['_GETQUEUESTATUSRESPONSE']._serialized_start=829
+  _globals['_GETQUEUESTATUSRESPONSE']._serialized_end=895
+  _globals['_STREAMTASKEVENTSREQUEST']._serialized_start=897
+  _globals['_STREAMTASKEVENTSREQUEST']._serialized_end=1014
+  _globals['_STREAMTASKEVENTSRESPONSE']._serialized_start=1016
+  _globals['_STREAMTASKEVENTSRESPONSE']._serialized_end=1084
+  _globals['_RESTTASKSERVICE']._serialized_start=1087
+  _globals['_RESTTASKSERVICE']._serialized_end=2065
 # @@protoc_insertion_point(module_scope)

@@ -41,6 +41,16 @@ class RestTaskServiceStub:
                 request_serializer=telefuser_dot_rest_dot_v1_dot_rest__task__service__pb2.CreateTaskRequest.SerializeToString,
                 response_deserializer=telefuser_dot_rest_dot_v1_dot_rest__task__service__pb2.CreateTaskResponse.FromString,
                 _registered_method=True)
+        self.CreateTaskFromForm = channel.stream_unary(
+                '/telefuser.rest.v1.RestTaskService/CreateTaskFromForm',
+                request_serializer=telefuser_dot_rest_dot_v1_dot_rest__task__service__pb2.CreateTaskFromFormRequest.SerializeToString,
+                response_deserializer=telefuser_dot_rest_dot_v1_dot_rest__task__service__pb2.CreateTaskFromFormResponse.FromString,
+                _registered_method=True)
+        self.ListTasks = channel.unary_unary(
+                '/telefuser.rest.v1.RestTaskService/ListTasks',
+                request_serializer=telefuser_dot_rest_dot_v1_dot_rest__task__service__pb2.ListTasksRequest.SerializeToString,
+                response_deserializer=telefuser_dot_rest_dot_v1_dot_rest__task__service__pb2.ListTasksResponse.FromString,
+                _registered_method=True)
         self.GetTaskStatus = channel.unary_unary(
                 '/telefuser.rest.v1.RestTaskService/GetTaskStatus',
                 request_serializer=telefuser_dot_rest_dot_v1_dot_rest__task__service__pb2.GetTaskStatusRequest.SerializeToString,
@@ -72,6 +82,23 @@ class RestTaskServiceServicer:
         """Admits a task from a JSON object and answers `{"task_id", "task_status", "output_path", ...}`.
         HTTP 422 for a malformed body, 400 for a request that the contract refuses, 409 for a taken id,
         503 when the queue is full.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateTaskFromForm(self, request_iterator, context):
+        """Admits a task from a form, `multipart/form-data` with files or urlencoded, piece by piece as it
+        comes. The files `first_image_file`, `last_image_file`, `ref_video_file` and `audio_file` are
+        inputs; every other field is a field of the task. Answers and refuses as CreateTask does, and
+        with HTTP 413 for a file that is too large and 415 for another kind of body.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListTasks(self, request, context):
+        """Lists tasks, the newest first, a page at a time. HTTP 422 for a page token of another list.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -113,6 +140,16 @@ def add_RestTaskServiceServicer_to_server(servicer, server):
                     servicer.CreateTask,
                     request_deserializer=telefuser_dot_rest_dot_v1_dot_rest__task__service__pb2.CreateTaskRequest.FromString,
                     response_serializer=telefuser_dot_rest_dot_v1_dot_rest__task__service__pb2.CreateTaskResponse.SerializeToString,
+            ),
+            'CreateTaskFromForm': grpc.stream_unary_rpc_method_handler(
+                    servicer.CreateTaskFromForm,
+                    request_deserializer=telefuser_dot_rest_dot_v1_dot_rest__task__service__pb2.CreateTaskFromFormRequest.FromString,
+                    response_serializer=telefuser_dot_rest_dot_v1_dot_rest__task__service__pb2.CreateTaskFromFormResponse.SerializeToString,
+            ),
+            'ListTasks': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListTasks,
+                    request_deserializer=telefuser_dot_rest_dot_v1_dot_rest__task__service__pb2.ListTasksRequest.FromString,
+                    response_serializer=telefuser_dot_rest_dot_v1_dot_rest__task__service__pb2.ListTasksResponse.SerializeToString,
             ),
             'GetTaskStatus': grpc.unary_unary_rpc_method_handler(
                     servicer.GetTaskStatus,
@@ -164,6 +201,60 @@ class RestTaskService:
             '/telefuser.rest.v1.RestTaskService/CreateTask',
             telefuser_dot_rest_dot_v1_dot_rest__task__service__pb2.CreateTaskRequest.SerializeToString,
             telefuser_dot_rest_dot_v1_dot_rest__task__service__pb2.CreateTaskResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateTaskFromForm(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_unary(
+            request_iterator,
+            target,
+            '/telefuser.rest.v1.RestTaskService/CreateTaskFromForm',
+            telefuser_dot_rest_dot_v1_dot_rest__task__service__pb2.CreateTaskFromFormRequest.SerializeToString,
+            telefuser_dot_rest_dot_v1_dot_rest__task__service__pb2.CreateTaskFromFormResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListTasks(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/telefuser.rest.v1.RestTaskService/ListTasks',
+            telefuser_dot_rest_dot_v1_dot_rest__task__service__pb2.ListTasksRequest.SerializeToString,
+            telefuser_dot_rest_dot_v1_dot_rest__task__service__pb2.ListTasksResponse.FromString,
             options,
             channel_credentials,
             insecure,

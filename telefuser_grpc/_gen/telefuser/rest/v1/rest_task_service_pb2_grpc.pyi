@@ -40,6 +40,14 @@ class RestTaskServiceStub:
     HTTP 422 for a malformed body, 400 for a request that the contract refuses, 409 for a taken id,
     503 when the queue is full.
     """
+    CreateTaskFromForm: _grpc.StreamUnaryMultiCallable[_rest_task_service_pb2.CreateTaskFromFormRequest, _rest_task_service_pb2.CreateTaskFromFormResponse]
+    """Admits a task from a form, `multipart/form-data` with files or urlencoded, piece by piece as it
+    comes. The files `first_image_file`, `last_image_file`, `ref_video_file` and `audio_file` are
+    inputs; every other field is a field of the task. Answers and refuses as CreateTask does, and
+    with HTTP 413 for a file that is too large and 415 for another kind of body.
+    """
+    ListTasks: _grpc.UnaryUnaryMultiCallable[_rest_task_service_pb2.ListTasksRequest, _rest_task_service_pb2.ListTasksResponse]
+    """Lists tasks, the newest first, a page at a time. HTTP 422 for a page token of another list."""
     GetTaskStatus: _grpc.UnaryUnaryMultiCallable[_rest_task_service_pb2.GetTaskStatusRequest, _rest_task_service_pb2.GetTaskStatusResponse]
     """Returns a task as it is now. HTTP 404 for an unknown id."""
     CancelTask: _grpc.UnaryUnaryMultiCallable[_rest_task_service_pb2.CancelTaskRequest, _rest_task_service_pb2.CancelTaskResponse]
@@ -63,6 +71,14 @@ class RestTaskServiceAsyncStub(RestTaskServiceStub):
     HTTP 422 for a malformed body, 400 for a request that the contract refuses, 409 for a taken id,
     503 when the queue is full.
     """
+    CreateTaskFromForm: _aio.StreamUnaryMultiCallable[_rest_task_service_pb2.CreateTaskFromFormRequest, _rest_task_service_pb2.CreateTaskFromFormResponse]  # type: ignore[assignment]
+    """Admits a task from a form, `multipart/form-data` with files or urlencoded, piece by piece as it
+    comes. The files `first_image_file`, `last_image_file`, `ref_video_file` and `audio_file` are
+    inputs; every other field is a field of the task. Answers and refuses as CreateTask does, and
+    with HTTP 413 for a file that is too large and 415 for another kind of body.
+    """
+    ListTasks: _aio.UnaryUnaryMultiCallable[_rest_task_service_pb2.ListTasksRequest, _rest_task_service_pb2.ListTasksResponse]  # type: ignore[assignment]
+    """Lists tasks, the newest first, a page at a time. HTTP 422 for a page token of another list."""
     GetTaskStatus: _aio.UnaryUnaryMultiCallable[_rest_task_service_pb2.GetTaskStatusRequest, _rest_task_service_pb2.GetTaskStatusResponse]  # type: ignore[assignment]
     """Returns a task as it is now. HTTP 404 for an unknown id."""
     CancelTask: _aio.UnaryUnaryMultiCallable[_rest_task_service_pb2.CancelTaskRequest, _rest_task_service_pb2.CancelTaskResponse]  # type: ignore[assignment]
@@ -89,6 +105,26 @@ class RestTaskServiceServicer(metaclass=_abc_1.ABCMeta):
         HTTP 422 for a malformed body, 400 for a request that the contract refuses, 409 for a taken id,
         503 when the queue is full.
         """
+
+    @_abc_1.abstractmethod
+    def CreateTaskFromForm(
+        self,
+        request_iterator: _MaybeAsyncIterator[_rest_task_service_pb2.CreateTaskFromFormRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_rest_task_service_pb2.CreateTaskFromFormResponse, _abc.Awaitable[_rest_task_service_pb2.CreateTaskFromFormResponse]]:
+        """Admits a task from a form, `multipart/form-data` with files or urlencoded, piece by piece as it
+        comes. The files `first_image_file`, `last_image_file`, `ref_video_file` and `audio_file` are
+        inputs; every other field is a field of the task. Answers and refuses as CreateTask does, and
+        with HTTP 413 for a file that is too large and 415 for another kind of body.
+        """
+
+    @_abc_1.abstractmethod
+    def ListTasks(
+        self,
+        request: _rest_task_service_pb2.ListTasksRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_rest_task_service_pb2.ListTasksResponse, _abc.Awaitable[_rest_task_service_pb2.ListTasksResponse]]:
+        """Lists tasks, the newest first, a page at a time. HTTP 422 for a page token of another list."""
 
     @_abc_1.abstractmethod
     def GetTaskStatus(

@@ -1,0 +1,1 @@
+"""Programs that were written for TeleFuser find their imports here."""

@@ -1,0 +1,1 @@
+"""The import paths of the documented programs; each module points to ours."""

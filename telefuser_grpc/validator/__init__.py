@@ -1,0 +1,1 @@
+"""Lints pipeline files for code that a server should not load unseen."""
