@@ -3,9 +3,11 @@
     TeleFuserError
     ├─ InvalidRequest          the request itself is wrong
     │  ├─ UnsupportedTask        the contract has no such kind of task
+    │  ├─ TaskNotInferred        no kind of task fits the inputs given
     │  ├─ MissingInputs          a required input is absent
     │  ├─ MissingParameters      a required parameter is absent or empty
     │  ├─ InvalidFields          a type, range, choice or form is wrong
+    │  ├─ UnsupportedContentType the body is of a kind that the path does not take
     │  ├─ OutputPathRejected     the result cannot have that name
     │  ├─ InputRejected          media that cannot be used
     │  │  └─ UploadTooLarge
@@ -107,6 +109,20 @@ class UnsupportedTask(InvalidRequest):
         self.supported = tuple(supported)
 
 
+class TaskNotInferred(InvalidRequest):
+    reason = "UNSUPPORTED_TASK"
+
+    def __init__(self, supported: Sequence[str]) -> None:
+        message = "Could not infer a compatible task for the uploaded inputs"
+        remedy = f"name it in task, one of {', '.join(supported)}, and give the inputs it needs"
+        super().__init__(
+            message,
+            metadata={"supported_tasks": ",".join(supported)},
+            violations=[Violation("task", f"{message}; {remedy}", "not_inferred")],
+        )
+        self.supported = tuple(supported)
+
+
 class MissingInputs(InvalidRequest):
     reason = "MISSING_INPUTS"
 
@@ -143,17 +159,27 @@ class InvalidFields(InvalidRequest):
         super().__init__(text, violations=violations)
 
 
+class UnsupportedContentType(InvalidRequest):
+    http_status = 415
+
+    def __init__(self, given: str, accepted: Sequence[str]) -> None:
+        named = repr(given) if given else "missing"
+        super().__init__(f"Content-Type is {named}; send {' or '.join(accepted)}")
+
+
 class OutputPathRejected(InvalidRequest):
     def __init__(self, why: str) -> None:
         super().__init__(why, violations=[Violation("output_path", why, "output_path")])
 
 
 class InputRejected(InvalidRequest):
+    """`why` ends a sentence about the field, or is a whole one that begins with its name."""
+
     reason = "INPUT_REJECTED"
 
     def __init__(self, field: str, why: str) -> None:
         super().__init__(
-            f"{field}: {why}",
+            why if why.startswith(f"{field} ") else f"{field}: {why}",
             metadata={"field": field},
             violations=[Violation(field, why, "input_rejected")],
         )

@@ -89,6 +89,11 @@ class LocalUploads:
             raise UploadNotFound(upload_id) from error
         return msgspec.json.decode(described, type=Upload)
 
+    async def discard(self, upload_id: str) -> None:
+        """Removes an upload; inputs that were linked from it stay."""
+        if ID_PATTERN.fullmatch(upload_id):
+            await in_thread(shutil.rmtree, self._folder / upload_id, ignore_errors=True)
+
     async def sweep(self, older_than: datetime) -> int:
         """Removes uploads, and the rest of broken ones, last written before a time; counts them."""
         return await in_thread(self._sweep, older_than.timestamp())

@@ -273,10 +273,14 @@ class Uploads(Protocol):
     """Keeps the files that callers send to be inputs."""
 
     def receive(
-        self, *, size_bytes: int = 0, sha256: str = ""
+        self, *, field: str = "file", size_bytes: int = 0, sha256: str = ""
     ) -> AbstractAsyncContextManager[UploadSink]:
         """Opens a sink; what was not finished when the block is left is removed.
 
-        A size of 0 and an empty checksum promise nothing.
+        `field` names the file in errors. A size of 0 and an empty checksum promise nothing.
         """
+        ...
+
+    async def discard(self, upload_id: str) -> None:
+        """Removes an upload; inputs that were taken from it stay."""
         ...
