@@ -10,7 +10,8 @@
     │  ├─ UnsupportedContentType the body is of a kind that the path does not take
     │  ├─ OutputPathRejected     the result cannot have that name
     │  ├─ InputRejected          media that cannot be used
-    │  │  └─ UploadTooLarge
+    │  │  ├─ UploadTooLarge
+    │  │  └─ UrlNotAccessible
     │  └─ InvalidPageToken
     ├─ NotFound
     │  ├─ TaskNotFound · ArtifactNotFound · UploadNotFound
@@ -192,6 +193,19 @@ class UploadTooLarge(InputRejected):
     def __init__(self, field: str, limit_bytes: int) -> None:
         super().__init__(field, f"larger than the {limit_bytes} bytes that an input may have")
         self.metadata["limit_bytes"] = str(limit_bytes)
+
+
+class UrlNotAccessible(InputRejected):
+    """An address of media that this server does not fetch, or could not."""
+
+    def __init__(self, field: str, why: str) -> None:
+        message = f"{field} URL is not accessible: {why}"
+        InvalidRequest.__init__(
+            self,
+            message,
+            metadata={"field": field},
+            violations=[Violation(field, message, "url_not_accessible")],
+        )
 
 
 class InvalidPageToken(InvalidRequest):
