@@ -1,0 +1,100 @@
+"""Forms that a setting's text may have: lists, sizes, durations, and words of any case."""
+
+import json
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BeforeValidator
+
+Item = TypeVar("Item")
+
+UNITS = {"": 1, "B": 1}
+UNITS |= {f"{letter}B": 1000**power for power, letter in enumerate("KMG", start=1)}
+UNITS |= {f"{letter}IB": 1024**power for power, letter in enumerate("KMG", start=1)}
+PERIODS = {"": 1, "second": 1, "minute": 60, "hour": 3600, "day": 86400, "week": 604800}
+LOG_FORMATS = {"detailed": "console", "simple": "console", "structured": "json"}
+
+
+def _items(value: Any) -> Any:
+    """Reads `["a", "b"]` or `a, b`."""
+    if not isinstance(value, str):
+        return value
+    if not value.lstrip().startswith("["):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    try:
+        return json.loads(value)
+    except ValueError:
+        raise ValueError('must be a JSON list, as ["a", "b"], or words with commas') from None
+
+
+def _upper(value: Any) -> Any:
+    return value.strip().upper() if isinstance(value, str) else value
+
+
+def _lower(value: Any) -> Any:
+    return value.strip().lower() if isinstance(value, str) else value
+
+
+def _log_format(value: Any) -> Any:
+    word = _lower(value)
+    return LOG_FORMATS.get(word, word)
+
+
+def _log_level(value: Any) -> Any:
+    return {"WARN": "WARNING", "FATAL": "CRITICAL"}.get(_upper(value), _upper(value))
+
+
+def _bytes(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    number, unit = _measure(value)
+    if unit.upper() not in UNITS:
+        raise ValueError("must be a size, as 100 MB, 64 MiB or a number of bytes")
+    return int(number * UNITS[unit.upper()])
+
+
+def _seconds(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    number, unit = _measure(value)
+    period = unit.lower().removesuffix("s")
+    if period not in PERIODS:
+        raise ValueError("must be a duration, as 30 days, 12 hours or a number of seconds")
+    return number * PERIODS[period]
+
+
+def _measure(text: str) -> tuple[float, str]:
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", text)
+    return (float(match[1]), match[2]) if match else (0.0, "?")
+
+
+def _base_url(value: Any) -> Any:
+    if isinstance(value, str) and not re.match(r"https?://[^/?#\s]+", value):
+        raise ValueError("must be an address, as https://video.example.com")
+    return value.rstrip("/") if isinstance(value, str) else value
+
+
+Items = Annotated[tuple[Item, ...], BeforeValidator(_items)]
+Paths = Items[Path]
+Words = Items[str]
+Bytes = Annotated[int, BeforeValidator(_bytes)]
+Seconds = Annotated[float, BeforeValidator(_seconds)]
+BaseUrl = Annotated[str, BeforeValidator(_base_url)]
+Word = Annotated[str, BeforeValidator(_lower)]
+
+SecurityLevel = Annotated[
+    Literal["NONE", "BASIC", "STRICT", "SANDBOX"],
+    BeforeValidator(_upper),
+]
+LogLevel = Annotated[
+    Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"],
+    BeforeValidator(_log_level),
+]
+LogFormat = Annotated[Literal["console", "json"], BeforeValidator(_log_format)]
+LogSink = Annotated[Literal["console", "file", "syslog", "both"], BeforeValidator(_lower)]
+ErrorFormat = Annotated[Literal["documented", "upstream"], BeforeValidator(_lower)]
+Enforcement = Annotated[Literal["strict", "relaxed"], BeforeValidator(_lower)]
+NoCapacity = Annotated[Literal["fail", "wait"], BeforeValidator(_lower)]
+Persistence = Annotated[Literal["persistent", "ephemeral"], BeforeValidator(_lower)]
+GpuPlatform = Annotated[Literal["auto", "nvidia", "amd"], BeforeValidator(_lower)]
