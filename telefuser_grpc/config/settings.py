@@ -10,6 +10,7 @@ from telefuser_grpc.config.values import (
     Bytes,
     Enforcement,
     ErrorFormat,
+    Facility,
     GpuPlatform,
     LogFormat,
     LogLevel,
@@ -129,7 +130,7 @@ class _Telemetry(BaseModel):
     log_retention: Seconds = Field(30 * DAY, gt=0, description="How long such files are kept")
     log_syslog_host: str = Field("localhost", description="Host of the syslog server")
     log_syslog_port: int = Field(514, ge=1, le=65535, description="Its UDP port")
-    log_syslog_facility: Word = Field("user", description="Its facility")
+    log_syslog_facility: Facility = Field("user", description="Its facility")
     access_log: bool = Field(True, description="Whether Envoy writes a line per request")
     enable_metrics: bool = Field(True, description="Whether metrics are collected")
     enable_stage_metrics: bool = Field(True, description="Whether stages of a run are timed")

@@ -2,6 +2,7 @@
 
 import json
 import re
+from logging.handlers import SysLogHandler
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -43,6 +44,13 @@ def _log_format(value: Any) -> Any:
 
 def _log_level(value: Any) -> Any:
     return {"WARN": "WARNING", "FATAL": "CRITICAL"}.get(_upper(value), _upper(value))
+
+
+def _facility(value: Any) -> Any:
+    word = _lower(value)
+    if word not in SysLogHandler.facility_names:
+        raise ValueError(f"must be one of {', '.join(sorted(SysLogHandler.facility_names))}")
+    return word
 
 
 def _bytes(value: Any) -> Any:
@@ -93,6 +101,7 @@ LogLevel = Annotated[
 ]
 LogFormat = Annotated[Literal["console", "json"], BeforeValidator(_log_format)]
 LogSink = Annotated[Literal["console", "file", "syslog", "both"], BeforeValidator(_lower)]
+Facility = Annotated[str, BeforeValidator(_facility)]
 ErrorFormat = Annotated[Literal["documented", "upstream"], BeforeValidator(_lower)]
 Enforcement = Annotated[Literal["strict", "relaxed"], BeforeValidator(_lower)]
 NoCapacity = Annotated[Literal["fail", "wait"], BeforeValidator(_lower)]

@@ -2,16 +2,19 @@
 
 import logging
 import sys
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
+from functools import partialmethod
 from typing import Any, Literal, TextIO
 
 import structlog
 from opentelemetry import trace
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from telefuser_grpc.telemetry.log_target import LogTarget, Sink
+
 Format = Literal["console", "json"]
 
+CONSOLE = LogTarget()
 SECRETS = frozenset({"api_key", "authorization", "cookie", "password", "secret", "token"})
 
 
@@ -21,47 +24,66 @@ def configure_logging(
     level: str,
     stream: TextIO | None = None,
     fields: Mapping[str, Any] | None = None,
+    target: LogTarget = CONSOLE,
 ) -> None:
     """Sends every log line of this process to a stream (stderr), with `fields` in each.
 
     A line names the task, the request and the span that it belongs to. A stream that is full or
-    gone loses lines; it never fails the caller.
+    gone loses lines; it never fails the caller. A `target` sends the lines elsewhere.
+
+    Raises:
+        OSError: The target cannot be opened.
     """
     out = stream if stream is not None else sys.stderr
+    sinks = target.open(out)
     common = _common(fields or {})
-    ending: list[Processor] = [structlog.processors.format_exc_info, *_rendering(format, out)]
+    is_terminal = target.kind == "console" and out.isatty()
+    ending: list[Processor] = [
+        structlog.processors.format_exc_info,
+        *_rendering(format, colors=is_terminal),
+    ]
     structlog.configure(
         processors=[*common, *ending],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=lambda *_: _LineLogger(out),
+        logger_factory=lambda *_: _LineLogger(sinks),
         cache_logger_on_first_use=True,
     )
-    _route_stdlib(level, _LineHandler(out), common, ending)
+    _route_stdlib(level, _LineHandler(sinks), common, ending)
 
 
 class _LineLogger:
     """Writes each rendered line at once."""
 
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
+    def __init__(self, sinks: Sequence[Sink]) -> None:
+        self._sinks = sinks
 
-    def msg(self, line: str) -> None:
-        with suppress(OSError, ValueError):  # a full disk, a closed stream
-            self._stream.write(line + "\n")
-            self._stream.flush()
+    def _write(self, level: int, line: str) -> None:
+        for sink in self._sinks:
+            sink.write(line, level)
 
-    debug = info = warning = error = critical = msg
+    debug = partialmethod(_write, logging.DEBUG)
+    info = partialmethod(_write, logging.INFO)
+    warning = partialmethod(_write, logging.WARNING)
+    error = partialmethod(_write, logging.ERROR)
+    critical = partialmethod(_write, logging.CRITICAL)
 
 
 class _LineHandler(logging.Handler):
     """Writes the records of libraries in the same way."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, sinks: Sequence[Sink]) -> None:
         super().__init__()
-        self._logger = _LineLogger(stream)
+        self._sinks = sinks
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._logger.msg(self.format(record))
+        line = self.format(record)
+        for sink in self._sinks:
+            sink.write(line, record.levelno)
+
+    def close(self) -> None:
+        for sink in self._sinks:
+            sink.close()
+        super().close()
 
 
 def _common(fields: Mapping[str, Any]) -> list[Processor]:
@@ -92,12 +114,12 @@ def _hide_secrets(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     return event
 
 
-def _rendering(format: Format, stream: TextIO) -> list[Processor]:
+def _rendering(format: Format, *, colors: bool) -> list[Processor]:
     if format == "json":
         return [_put_first, structlog.processors.JSONRenderer()]
     return [
         structlog.dev.ConsoleRenderer(
-            colors=stream.isatty(), exception_formatter=structlog.dev.plain_traceback
+            colors=colors, exception_formatter=structlog.dev.plain_traceback
         )
     ]
 
@@ -118,6 +140,7 @@ def _route_stdlib(
     root = logging.getLogger()
     for earlier in [each for each in root.handlers if isinstance(each, _LineHandler)]:
         root.removeHandler(earlier)
+        earlier.close()
     root.addHandler(handler)
     root.setLevel(level.upper())
     logging.captureWarnings(True)

@@ -84,6 +84,7 @@ def test_duration_has_a_unit_or_counts_seconds(written: str, read: int, place: P
         ("LOG_LEVEL", "loud", "must be 'DEBUG', 'INFO', 'WARNING', 'ERROR' or 'CRITICAL'"),
         ("SECURITY_LEVEL", "high", "must be 'NONE', 'BASIC', 'STRICT' or 'SANDBOX'"),
         ("LOG_SINK", "stdout", "must be 'console', 'file', 'syslog' or 'both'"),
+        ("MAX_QUEUE_SIZE", "ten", "must be a whole number"),
         ("NO_CAPACITY", "hope", "must be 'fail' or 'wait'"),
         ("ERROR_FORMAT", "xml", "must be 'documented' or 'upstream'"),
         ("CONTRACT_ENFORCEMENT", "lax", "must be 'strict' or 'relaxed'"),
@@ -119,3 +120,9 @@ def test_log_level_has_its_other_words(written: str, read: str, place: Place) ->
     place.environment["TELEFUSER_LOG_LEVEL"] = written
 
     assert place.value("log_level") == read
+
+
+def test_unknown_syslog_facility_is_refused(place: Place) -> None:
+    place.environment["TELEFUSER_LOG_SYSLOG_FACILITY"] = "video"
+
+    assert place.refusal().startswith("TELEFUSER_LOG_SYSLOG_FACILITY: must be one of auth, ")

@@ -5,6 +5,7 @@ import io
 import json
 import logging
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 from structlog.contextvars import bound_contextvars
 
+from telefuser_grpc.telemetry.log_target import LogTarget
 from telefuser_grpc.telemetry.logging import configure_logging
 
 
@@ -26,6 +28,8 @@ def out() -> Iterator[io.StringIO]:
 
     structlog.reset_defaults()
     logging.captureWarnings(False)
+    for handler in set(root.handlers) - set(handlers):
+        handler.close()
     root.handlers[:] = handlers
     root.setLevel(level)
 
@@ -170,3 +174,32 @@ def test_full_disk_does_not_reach_the_caller(
         logging.getLogger("grpc").error("lost")
 
     assert capsys.readouterr().err == ""
+
+
+def test_target_gets_ours_and_theirs_with_their_levels(out: io.StringIO, tmp_path: Path) -> None:
+    target = LogTarget(kind="file", file=tmp_path / "service.log")
+    configure_logging(format="json", level="INFO", stream=out, target=target)
+
+    structlog.get_logger().error("ours")
+    logging.getLogger("grpc").warning("theirs")
+
+    written = (tmp_path / "service.log").read_text().splitlines()
+    assert [(line["level"], line["event"]) for line in map(json.loads, written)] == [
+        ("error", "ours"),
+        ("warning", "theirs"),
+    ]
+    assert out.getvalue() == ""
+
+
+def test_line_in_a_file_has_no_colours(tmp_path: Path, out: io.StringIO) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    target = LogTarget(kind="both", file=tmp_path / "service.log")
+    configure_logging(format="console", level="INFO", stream=Terminal(), target=target)
+
+    structlog.get_logger().info("replica started")
+
+    assert "replica started" in (tmp_path / "service.log").read_text()
+    assert "\x1b" not in (tmp_path / "service.log").read_text()
