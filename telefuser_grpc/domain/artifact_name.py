@@ -8,11 +8,12 @@ TASK_OUTPUT = re.compile(r"tasks/[A-Za-z0-9][A-Za-z0-9._-]{0,127}/outputs/(video
 OUTPUT_FOLDERS = ("outputs/videos/", "outputs/images/", "outputs/")
 
 
-def parse_artifact_name(name: str) -> str:
+def parse_artifact_name(name: str, *, root: str = "") -> str:
     """Returns an artifact's path below the store's root, or a name below some task's outputs.
 
     Takes `local:tasks/<id>/outputs/<videos|images>/<file>`, the same without `local:`, a path
-    below `outputs/`, and a bare name.
+    below `outputs/`, a bare name, and, with a root, the absolute path of one of these; also
+    without its first slash, which gateways merge away.
 
     Raises:
         AccessDenied: The name leads out of the outputs.
@@ -21,8 +22,21 @@ def parse_artifact_name(name: str) -> str:
     path = name.removeprefix("local:")
     if not path:
         raise ArtifactNotFound(name)
-    if is_outside(path):
+    inner = _below(root, path) if root else None
+    if is_outside(path if inner is None else inner):
         raise AccessDenied
+    if inner is not None and not inner.startswith(("tasks/", "outputs/")):
+        raise AccessDenied
+    return _named(path if inner is None else inner)
+
+
+def _below(root: str, path: str) -> str | None:
+    whole = "/" + path.lstrip("/")
+    start = f"{root.rstrip('/')}/"
+    return whole.removeprefix(start) if whole.startswith(start) else None
+
+
+def _named(path: str) -> str:
     if path.startswith("tasks/"):
         if not TASK_OUTPUT.fullmatch(path):
             raise AccessDenied

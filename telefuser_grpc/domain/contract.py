@@ -6,6 +6,7 @@ request's fields into those a task runs with, or says what is wrong with them.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 
 from telefuser_grpc.domain.kinds import (
@@ -20,9 +21,17 @@ from telefuser_grpc.errors import (
     InvalidFields,
     MissingInputs,
     MissingParameters,
+    TaskNotInferred,
     UnsupportedTask,
     Violation,
 )
+
+
+class Enforcement(StrEnum):
+    """Whether values are held to the types, choices and ranges that a contract declares."""
+
+    STRICT = "strict"
+    RELAXED = "relaxed"
 
 
 class ContractError(ValueError):
@@ -62,18 +71,26 @@ class TaskContract:
         """All fields that may hold media."""
         return self.required_inputs + self.optional_inputs
 
-    def complete(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+    def complete(
+        self,
+        fields: Mapping[str, Any],
+        *,
+        enforcement: Enforcement = Enforcement.STRICT,
+        also_required: Sequence[str] = (),
+    ) -> dict[str, Any]:
         """Returns the fields with the contract's defaults, checked.
 
-        Inputs are looked at before parameters, presence before values.
+        Inputs are looked at before parameters, presence before values. `also_required` names
+        parameters that must be given where the contract does not declare them.
 
         Raises:
             MissingInputs, MissingParameters, InvalidFields
         """
         self._require_inputs(fields)
         completed = self._with_defaults(fields)
-        self._require_parameters(completed)
-        self._check_values(completed)
+        self._require_parameters(completed, also_required)
+        if enforcement is Enforcement.STRICT:
+            self._check_values(completed)
         return completed
 
     def _require_inputs(self, fields: Mapping[str, Any]) -> None:
@@ -88,8 +105,9 @@ class TaskContract:
         }
         return {**fields, **defaults}
 
-    def _require_parameters(self, fields: Mapping[str, Any]) -> None:
-        required = [
+    def _require_parameters(self, fields: Mapping[str, Any], also: Sequence[str]) -> None:
+        undeclared = [name for name in also if name not in self.parameters]
+        required = undeclared + [
             name for name, each in self.parameters.items() if each.required and each.exposed
         ]
         if missing := [name for name in required if is_empty(fields.get(name))]:
@@ -162,22 +180,31 @@ class PipelineContract:
             raise UnsupportedTask(kind, list(self.tasks))
         return self.tasks[kind]
 
-    def infer_kind(self, fields: Mapping[str, Any]) -> str:
+    def infer_kind(self, fields: Mapping[str, Any], *, media_type: MediaType | None = None) -> str:
         """Returns the kind that fits the media given: the one that requires most of it.
 
+        Among those that require as much, the one declared first. A media type leaves only the
+        kinds that make it.
+
         Raises:
-            UnsupportedTask: No kind can be made from the inputs given.
+            TaskNotInferred: No kind can be made from the inputs given.
         """
-        given = {name for name in INPUT_FIELDS if not is_empty(fields.get(name))}
+        given = given_inputs(fields)
         fitting = [
             task
             for task in self.tasks.values()
             if given.issuperset(task.required_inputs)
             and (not given or given.intersection(task.inputs))
+            and media_type in (None, task.media_type)
         ]
         if not fitting:
-            raise UnsupportedTask("", list(self.tasks))
+            raise TaskNotInferred(list(self.tasks))
         return max(fitting, key=lambda task: len(task.required_inputs)).kind
+
+
+def given_inputs(fields: Mapping[str, Any]) -> set[str]:
+    """Returns the names of the media fields that are not empty."""
+    return {name for name in INPUT_FIELDS if not is_empty(fields.get(name))}
 
 
 def is_empty(value: Any) -> bool:

@@ -114,6 +114,8 @@ class Task:
     Attributes:
         fields: The request's parameters, completed by the contract's defaults.
         inputs: Media by field name, each a path relative to the task's own folder.
+        sources: Where inputs came from, by field name, as far as everybody may see it: an address
+            without credentials, query and fragment.
         output_name: The result's path relative to the task's outputs, or "" for no file.
         attempt: Counts the starts; every write of a run carries it, and an old one is refused.
         crashes: Counts the attempts that ended with the death of a process.
@@ -126,6 +128,7 @@ class Task:
     media_type: str = "video"
     fields: Mapping[str, Any] = field(default_factory=dict)
     inputs: Mapping[str, str] = field(default_factory=dict)
+    sources: Mapping[str, str] = field(default_factory=dict)
     output_name: str = ""
     state: TaskState = TaskState.PENDING
     attempt: int = 0

@@ -10,8 +10,15 @@ from datetime import UTC, datetime
 from typing import Any
 from weakref import WeakValueDictionary
 
-from telefuser_grpc.domain.contract import PipelineContract, is_empty
-from telefuser_grpc.domain.kinds import INPUT_FIELDS
+from telefuser_grpc.domain.contract import (
+    Enforcement,
+    PipelineContract,
+    TaskContract,
+    given_inputs,
+    is_empty,
+)
+from telefuser_grpc.domain.kinds import INPUT_FIELDS, MediaType
+from telefuser_grpc.domain.media_source import public_source
 from telefuser_grpc.domain.output import new_task_id, output_name, task_id_violation
 from telefuser_grpc.domain.task import Task
 from telefuser_grpc.errors import (
@@ -27,7 +34,9 @@ from telefuser_grpc.scheduler.scheduler import Scheduler
 from telefuser_grpc.scheduler.spans import current_trace_parent, span
 
 MAX_TEXT_LENGTH = 32_000
+MAX_NAME_LENGTH = 128  # of a field
 MAX_REQUEST_ID_LENGTH = 128
+RESERVED_FIELDS = ("latent_data",)  # what the service itself tells a pipeline
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,14 +47,22 @@ class TaskRequest:
         fields: The task fields that the caller has given, media among them.
         generic_defaults: What the caller's protocol fills in for fields that neither the caller
             nor the contract has given.
+        contents: What stands in the fingerprint for a field whose value is another each time, as
+            an upload's checksum does for its id.
         kind: Empty to infer it from the media given.
+        default_kind: What a request without a kind and without media asks for by its protocol,
+            where the pipeline makes it.
+        media_type: Bounds what is inferred to kinds that make it.
         task_id: Empty to let the service choose.
         request_id: Makes the request safe to repeat. Empty turns that off.
     """
 
     fields: Mapping[str, Any]
     generic_defaults: Mapping[str, Any] = field(default_factory=dict)
+    contents: Mapping[str, str] = field(default_factory=dict)
     kind: str = ""
+    default_kind: str = ""
+    media_type: MediaType | None = None
     task_id: str = ""
     request_id: str = ""
     owner: str = ""
@@ -53,7 +70,7 @@ class TaskRequest:
     @property
     def fingerprint(self) -> str:
         """A digest that two requests share if and only if they ask for the same."""
-        asked = [self.kind, self.task_id, dict(self.fields)]
+        asked = [self.kind, self.task_id, {**self.fields, **self.contents}]
         return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
 
 
@@ -66,11 +83,13 @@ class Admission:
         tasks: TaskStore,
         inputs: MediaInputs,
         scheduler: Scheduler,
+        enforcement: Enforcement = Enforcement.STRICT,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._tasks = tasks
         self._inputs = inputs
         self._scheduler = scheduler
+        self._enforcement = enforcement
         self._clock = clock
         self._contract: PipelineContract | None = None
         self._creations: set[asyncio.Task[Task]] = set()
@@ -92,6 +111,17 @@ class Admission:
         """Tells whether a pipeline is loaded."""
         return self._contract is not None
 
+    def check_room(self) -> None:
+        """Refuses what could not be admitted now, before a caller has sent it all.
+
+        Raises:
+            PipelineNotReady, QueueFull, NoCapacity, ShuttingDown
+        """
+        if not self.is_open:
+            raise PipelineNotReady
+        with self._scheduler.reserve():
+            pass
+
     async def admit(self, request: TaskRequest) -> Task:
         """Returns the stored task; from then on it will be finished.
 
@@ -105,6 +135,8 @@ class Admission:
             if earlier := await self._earlier(request):
                 return earlier
             task = self._draft(request)
+            if request.task_id and await self._exists(request.task_id):
+                raise TaskAlreadyExists(request.task_id)
             with self._scheduler.reserve():
                 return await self._store(task)
 
@@ -116,15 +148,11 @@ class Admission:
         return self._turns.setdefault(key, asyncio.Lock())
 
     async def _earlier(self, request: TaskRequest) -> Task | None:
-        if request.request_id:
-            earlier = await self._tasks.find_request(
-                request.owner, request.request_id, request.fingerprint
-            )
-            if earlier:
-                return earlier
-        if request.task_id and await self._exists(request.task_id):
-            raise TaskAlreadyExists(request.task_id)
-        return None
+        if not request.request_id:
+            return None
+        return await self._tasks.find_request(
+            request.owner, request.request_id, request.fingerprint
+        )
 
     async def _exists(self, task_id: str) -> bool:
         try:
@@ -146,9 +174,13 @@ class Admission:
     def _draft(self, request: TaskRequest) -> Task:
         """Makes the task that the contract allows."""
         contract = self.contract
-        kind = request.kind or contract.infer_kind(request.fields)
+        kind = request.kind or _inferred_kind(request, contract)
         task_contract = contract.task(kind)
-        completed = task_contract.complete(request.fields)
+        completed = task_contract.complete(
+            request.fields,
+            enforcement=self._enforcement,
+            also_required=_generally_required(task_contract) if contract.declared else (),
+        )
         undeclared = request.generic_defaults.keys() - task_contract.parameters.keys()
         generic = {name: request.generic_defaults[name] for name in undeclared}
         fields = {**generic, **completed}
@@ -161,6 +193,7 @@ class Admission:
             created_at=now,
             media_type=task_contract.media_type,
             fields=fields,
+            sources=_public_sources(fields),
             output_name=output_name(task_id, task_contract.media_type, fields),
             owner=request.owner,
             request_id=request.request_id,
@@ -171,13 +204,23 @@ class Admission:
     def _check_text(self, fields: Mapping[str, Any], *, contract: PipelineContract) -> None:
         if not contract.declared and is_empty(fields.get("prompt")):
             raise InvalidFields([Violation("prompt", "field required", "missing")])
-        too_long = [
+        violations = [
             Violation(name, f"is longer than {MAX_TEXT_LENGTH} characters", "string_too_long")
             for name, value in fields.items()
             if name not in INPUT_FIELDS and isinstance(value, str) and len(value) > MAX_TEXT_LENGTH
         ]
-        if too_long:
-            raise InvalidFields(too_long)
+        violations += [
+            Violation(name, f"has a name longer than {MAX_NAME_LENGTH} characters", "name_too_long")
+            for name in fields
+            if len(name) > MAX_NAME_LENGTH
+        ]
+        violations += [
+            Violation(name, "is set by the service alone; leave it out", "extra_forbidden")
+            for name in RESERVED_FIELDS
+            if name in fields
+        ]
+        if violations:
+            raise InvalidFields(violations)
 
     async def _store(self, task: Task) -> Task:
         with span("task.inputs"):
@@ -201,3 +244,19 @@ class Admission:
             raise
         self._scheduler.submit(stored)
         return stored
+
+
+def _inferred_kind(request: TaskRequest, contract: PipelineContract) -> str:
+    if request.default_kind in contract.tasks and not given_inputs(request.fields):
+        return request.default_kind
+    return contract.infer_kind(request.fields, media_type=request.media_type)
+
+
+def _generally_required(task: TaskContract) -> tuple[str, ...]:
+    """Whatever makes pictures needs a prompt, unless its contract says something of prompts."""
+    return () if task.media_type is MediaType.NONE else ("prompt",)
+
+
+def _public_sources(fields: Mapping[str, Any]) -> dict[str, str]:
+    sources = {name: public_source(fields.get(name)) for name in INPUT_FIELDS}
+    return {name: source for name, source in sources.items() if source}

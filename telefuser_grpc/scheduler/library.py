@@ -7,11 +7,17 @@ from telefuser_grpc.scheduler.ports import ArtifactStore, TaskStore
 
 
 class Library:
-    """Looks in the task store for who made a file, and in the artifact store for the file."""
+    """Looks in the task store for who made a file, and in the artifact store for the file.
 
-    def __init__(self, *, tasks: TaskStore, artifacts: ArtifactStore) -> None:
+    Args:
+        root: The folder below which artifacts lie, for callers who name them by absolute paths;
+            "" knows no such names.
+    """
+
+    def __init__(self, *, tasks: TaskStore, artifacts: ArtifactStore, root: str = "") -> None:
         self._tasks = tasks
         self._artifacts = artifacts
+        self._root = root
 
     async def find(self, name: str) -> Artifact:
         """Returns the artifact that a name stands for: its id, its path, or its file name.
@@ -21,7 +27,7 @@ class Library:
         Raises:
             ArtifactNotFound, AccessDenied
         """
-        path = parse_artifact_name(name)
+        path = parse_artifact_name(name, root=self._root)
         if not path.startswith("tasks/"):
             return await self._tasks.find_output(path)
         for artifact in await self._made_by(path.split("/")[1]):

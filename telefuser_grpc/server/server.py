@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import grpc
@@ -34,6 +35,7 @@ from telefuser_grpc.scheduler.scheduler import Scheduler
 from telefuser_grpc.scheduler.service import Service
 from telefuser_grpc.server.artifacts import ArtifactServicer
 from telefuser_grpc.server.interceptors.boundary import Boundary
+from telefuser_grpc.server.rest.bodies import ErrorFormat, error_body
 from telefuser_grpc.server.rest.files import FileGuard, RestFileServicer
 from telefuser_grpc.server.rest.system import RestSystemServicer
 from telefuser_grpc.server.rest.tasks import RestTaskServicer
@@ -85,14 +87,16 @@ class Server:
         *,
         max_message_bytes: int,
         interceptors: Sequence[grpc.aio.ServerInterceptor] = (),
+        error_format: ErrorFormat = ErrorFormat.DOCUMENTED,
     ) -> None:
         self._address = address
+        self._error_body = partial(error_body, form=error_format)
         limits = [
             ("grpc.max_receive_message_length", max_message_bytes),
             ("grpc.max_send_message_length", max_message_bytes),
         ]
         self._server = grpc.aio.server(
-            interceptors=[*interceptors, Boundary()], options=[*OPTIONS, *limits]
+            interceptors=[*interceptors, Boundary(self._error_body)], options=[*OPTIONS, *limits]
         )
         self._health = health.aio.HealthServicer()
         self._add_own_services(use_cases)
@@ -124,7 +128,12 @@ class Server:
             SystemServicer(use.service), server
         )
         rest_task_service_pb2_grpc.add_RestTaskServiceServicer_to_server(
-            RestTaskServicer(tasks=use.tasks, admission=use.admission, scheduler=use.scheduler),
+            RestTaskServicer(
+                tasks=use.tasks,
+                admission=use.admission,
+                scheduler=use.scheduler,
+                uploads=use.uploads,
+            ),
             server,
         )
         rest_file_service_pb2_grpc.add_RestFileServiceServicer_to_server(
@@ -133,7 +142,9 @@ class Server:
         rest_system_service_pb2_grpc.add_RestSystemServiceServicer_to_server(
             RestSystemServicer(use.service, metrics=use.metrics), server
         )
-        external_auth_pb2_grpc.add_AuthorizationServicer_to_server(FileGuard(use.library), server)
+        external_auth_pb2_grpc.add_AuthorizationServicer_to_server(
+            FileGuard(use.library, self._error_body), server
+        )
 
     def _add_standard_services(self) -> None:
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)

@@ -15,6 +15,7 @@ from telefuser_grpc.errors import (
     InvalidFields,
     MissingInputs,
     MissingParameters,
+    TaskNotInferred,
     UnsupportedTask,
 )
 
@@ -200,5 +201,5 @@ def test_an_empty_input_does_not_count_when_a_kind_is_inferred() -> None:
 
 @pytest.mark.parametrize("given", [(), ("audio_path",)])
 def test_no_kind_is_inferred_where_none_fits(given: tuple[str, ...]) -> None:
-    with pytest.raises(UnsupportedTask):
+    with pytest.raises(TaskNotInferred):
         serving("i2v").infer_kind(dict.fromkeys(given, "upload:1"))

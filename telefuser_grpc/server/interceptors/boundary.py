@@ -7,7 +7,7 @@ gateway puts in place.
 
 import json
 import math
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
 from contextlib import aclosing
 from typing import Any, NoReturn, TypeAlias
 
@@ -19,7 +19,7 @@ from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
 from telefuser_grpc.errors import OffsetOutOfRange, TeleFuserError
-from telefuser_grpc.server.rest.bodies import error_body
+from telefuser_grpc.server.rest.bodies import ErrorBody, error_body
 from telefuser_grpc.server.rpc import Context, Handler
 
 DOMAIN = "telefuser"
@@ -36,9 +36,14 @@ logger = structlog.get_logger()
 
 
 class Boundary(grpc.aio.ServerInterceptor):
-    """Wraps every method of our own services."""
+    """Wraps every method of our own services.
 
-    def __init__(self) -> None:
+    Args:
+        error_body: Writes the JSON that a REST caller reads.
+    """
+
+    def __init__(self, error_body: ErrorBody = error_body) -> None:
+        self._error_body = error_body
         self._wrapped: dict[str, Handler] = {}
 
     async def intercept_service(
@@ -51,38 +56,41 @@ class Boundary(grpc.aio.ServerInterceptor):
             handler = await continuation(handler_call_details)
             if handler is None or not method.startswith(OWN_SERVICES):
                 return handler
-            self._wrapped[method] = _wrap(handler)
+            self._wrapped[method] = self._wrap(handler)
         return self._wrapped[method]
 
-
-def _wrap(handler: Any) -> Handler:
-    codec = (handler.request_deserializer, handler.response_serializer)
-    if handler.response_streaming:
-        stream = _guarded_stream(handler.stream_stream or handler.unary_stream)
+    def _wrap(self, handler: Any) -> Handler:
+        codec = (handler.request_deserializer, handler.response_serializer)
+        if handler.response_streaming:
+            stream = _guarded_stream(
+                handler.stream_stream or handler.unary_stream, self._error_body
+            )
+            if handler.request_streaming:
+                return grpc.stream_stream_rpc_method_handler(stream, *codec)
+            return grpc.unary_stream_rpc_method_handler(stream, *codec)
+        unary = _guarded(handler.stream_unary or handler.unary_unary, self._error_body)
         if handler.request_streaming:
-            return grpc.stream_stream_rpc_method_handler(stream, *codec)
-        return grpc.unary_stream_rpc_method_handler(stream, *codec)
-    unary = _guarded(handler.stream_unary or handler.unary_unary)
-    if handler.request_streaming:
-        return grpc.stream_unary_rpc_method_handler(unary, *codec)
-    return grpc.unary_unary_rpc_method_handler(unary, *codec)
+            return grpc.stream_unary_rpc_method_handler(unary, *codec)
+        return grpc.unary_unary_rpc_method_handler(unary, *codec)
 
 
-def _guarded(method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+def _guarded(
+    method: Callable[..., Awaitable[Any]], error_body: ErrorBody
+) -> Callable[..., Awaitable[Any]]:
     async def call(request: Any, context: Context) -> Any:
         is_rest = _enter(context)
         try:
             return await method(request, context)
         except TeleFuserError as error:
-            await refuse(context, error, is_rest=is_rest)
+            await refuse(context, error, error_body if is_rest else None)
         except Exception:
             logger.exception("call failed", method=method.__name__)
-            await refuse(context, TeleFuserError(FAULT), is_rest=is_rest)
+            await refuse(context, TeleFuserError(FAULT), error_body if is_rest else None)
 
     return call
 
 
-def _guarded_stream(method: Stream) -> Stream:
+def _guarded_stream(method: Stream, error_body: ErrorBody = error_body) -> Stream:
     async def call(request: Any, context: Context) -> AsyncGenerator[Any, None]:
         is_rest = _enter(context)
         try:
@@ -90,10 +98,10 @@ def _guarded_stream(method: Stream) -> Stream:
                 async for response in responses:
                     yield response
         except TeleFuserError as error:
-            await refuse(context, error, is_rest=is_rest)
+            await refuse(context, error, error_body if is_rest else None)
         except Exception:
             logger.exception("stream failed", method=method.__name__)
-            await refuse(context, TeleFuserError(FAULT), is_rest=is_rest)
+            await refuse(context, TeleFuserError(FAULT), error_body if is_rest else None)
 
     return call
 
@@ -110,19 +118,19 @@ def _enter(context: Context) -> bool:
     return is_rest
 
 
-async def refuse(context: Context, error: TeleFuserError, *, is_rest: bool) -> NoReturn:
-    """Ends the call with an error, in the form that its caller reads."""
-    if is_rest:
-        metadata = _rest_metadata(error)
+async def refuse(context: Context, error: TeleFuserError, error_body: ErrorBody | None) -> NoReturn:
+    """Ends the call with an error: as JSON by `error_body`, or as a gRPC caller reads it."""
+    if error_body is not None:
+        metadata = _rest_metadata(error, error_body(error))
         await context.abort(grpc.StatusCode[error.code], error.reason, metadata)
     await context.abort_with_status(rpc_status.to_status(status_of(error)))
     raise AssertionError("abort returned")
 
 
-def _rest_metadata(error: TeleFuserError) -> tuple[tuple[str, str], ...]:
+def _rest_metadata(error: TeleFuserError, body: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     metadata = [
         ("x-http-status", str(error.http_status)),
-        ("x-error-json", json.dumps(error_body(error))),
+        ("x-error-json", json.dumps(body)),
     ]
     if isinstance(error, OffsetOutOfRange):
         metadata.append(("content-range", f"bytes */{error.size_bytes}"))

@@ -3,24 +3,29 @@
 import json
 import math
 import re
-from collections.abc import Sequence
-from typing import Any, NoReturn, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from enum import StrEnum
+from typing import Any, NoReturn, TypeAlias, TypeVar
 
 from google.api.httpbody_pb2 import HttpBody
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from telefuser_grpc.errors import (
+    InputRejected,
     InvalidFields,
     InvalidRequest,
     MissingInputs,
     MissingParameters,
+    TaskNotInferred,
     TeleFuserError,
     UnsupportedTask,
     Violation,
 )
 
 MAX_VIOLATIONS = 20
+MAX_SHOWN = 240  # of a text that callers may have written; all faults fit into an answer's head
+MAX_SHOWN_NAME = 100
 MAX_DEPTH = 24  # a native answer of this depth is still one that protobuf parses
 MAX_DIGITS = 300  # so that a double can hold the number
 TOO_DEEP = f"nested deeper than {MAX_DEPTH} levels"
@@ -28,6 +33,14 @@ SURROGATE = re.compile("[\ud800-\udfff]")
 DOCUMENTED_TYPES = {"literal_error": "enum"}
 Body = TypeVar("Body", bound=BaseModel)
 Location = Sequence[str | int]
+ErrorBody: TypeAlias = Callable[[TeleFuserError], Mapping[str, Any]]
+
+
+class ErrorFormat(StrEnum):
+    """How an error is written: as documented, or as the service was known to answer before."""
+
+    DOCUMENTED = "documented"
+    UPSTREAM = "upstream"
 
 
 class Malformed(InvalidFields):
@@ -52,34 +65,55 @@ def parse(model: type[Body], body: HttpBody) -> Body:
     Raises:
         Malformed: The documented list of what is wrong where.
     """
+    return validate(model, _json_object(body.data))
+
+
+def validate(model: type[Body], fields: Mapping[str, Any]) -> Body:
+    """Reads what a body or a form has said. Raises Malformed."""
     try:
-        return model.model_validate(_json_object(body.data))
+        return model.model_validate(fields)
     except ValidationError as error:
         faults = error.errors(include_url=False, include_input=False)[:MAX_VIOLATIONS]
         raise Malformed([_fault(each) for each in faults]) from None
 
 
-def error_body(error: TeleFuserError) -> dict[str, Any]:
-    """Writes an error in the documented form: a list for faults of the request, else a text."""
-    match error:
-        case Malformed():
-            return {"detail": error.details}
-        case UnsupportedTask():
-            extra = {"supported_tasks": error.supported}
-        case MissingInputs():
-            extra = {"required_inputs": error.required, "missing_inputs": error.missing}
-        case MissingParameters():
-            extra = {"required_parameters": error.required, "missing_parameters": error.missing}
-        case InvalidRequest() if error.violations:
-            return {"detail": _details(error)}
-        case _:
-            return {"detail": error.message}
-    return {"detail": _details(error), "message": error.message, **extra}
+def error_body(error: TeleFuserError, form: ErrorFormat = ErrorFormat.DOCUMENTED) -> dict[str, Any]:
+    """Writes an error: a list for faults of the request, with helpers beside it, else a text.
+
+    In the upstream format the helpers of a contract's refusal are an object under `detail`, and
+    other refusals than those of a malformed request are a text.
+    """
+    if isinstance(error, Malformed):
+        return {"detail": error.details}
+    helpers = _helpers(error)
+    if form is ErrorFormat.UPSTREAM and error.http_status != 422:
+        contract = {"message": error.message, **helpers}
+        return {"detail": contract if helpers else _cut(error.message)}
+    if not (isinstance(error, InvalidRequest) and error.violations):
+        return {"detail": _cut(error.message)}
+    body: dict[str, Any] = {"detail": _details(error)}
+    if helpers or isinstance(error, InputRejected):
+        body["message"] = _cut(error.message)
+    return body | helpers
 
 
 def detail(loc: Location, message: str, kind: str) -> dict[str, Any]:
     """Writes one fault in the documented form."""
-    return {"type": kind, "loc": list(loc), "msg": message}
+    shown = [_cut(each, MAX_SHOWN_NAME) if isinstance(each, str) else each for each in loc]
+    return {"type": kind, "loc": shown, "msg": _cut(message)}
+
+
+def _helpers(error: TeleFuserError) -> dict[str, Any]:
+    match error:
+        case UnsupportedTask():
+            return {"supported_tasks": error.supported}
+        case TaskNotInferred():
+            return {"candidate_tasks": [], "supported_tasks": error.supported}
+        case MissingInputs():
+            return {"required_inputs": error.required, "missing_inputs": error.missing}
+        case MissingParameters():
+            return {"required_parameters": error.required, "missing_parameters": error.missing}
+    return {}
 
 
 def _details(error: TeleFuserError) -> list[dict[str, Any]]:
@@ -89,21 +123,35 @@ def _details(error: TeleFuserError) -> list[dict[str, Any]]:
     ]
 
 
+def _cut(text: str, length: int = MAX_SHOWN) -> str:
+    return text if len(text) <= length else f"{text[:length]}…"
+
+
 def _fault(error: ErrorDetails) -> dict[str, Any]:
     kind = DOCUMENTED_TYPES.get(error["type"], error["type"])
     return detail(["body", *error["loc"]], error["msg"], kind)
+
+
+def json_value(text: str) -> Any:
+    """Reads JSON whose numbers are finite and whose text is text.
+
+    Raises:
+        ValueError: It is no JSON.
+        RecursionError
+        Malformed: It is, but it says what cannot be passed on.
+    """
+    value = json.loads(
+        text, parse_int=_integer, parse_float=_float, parse_constant=_refuse_constant
+    )
+    _check_text_and_depth(value, MAX_DEPTH)
+    return value
 
 
 def _json_object(data: bytes) -> dict[str, Any]:
     if not data.strip():
         raise Malformed([detail(["body"], "Field required", "missing")])
     try:
-        value = json.loads(
-            data.decode("utf-8-sig"),
-            parse_int=_integer,
-            parse_float=_float,
-            parse_constant=_refuse_constant,
-        )
+        value = json_value(data.decode("utf-8-sig"))
     except json.JSONDecodeError as error:
         raise _no_json(error.msg, "body", error.pos) from None
     except UnicodeDecodeError:
@@ -114,7 +162,6 @@ def _json_object(data: bytes) -> dict[str, Any]:
         raise Malformed(
             [detail(["body"], "Input should be a JSON object", "model_attributes_type")]
         )
-    _check_text_and_depth(value, MAX_DEPTH)
     return value
 
 

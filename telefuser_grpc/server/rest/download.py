@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from telefuser_grpc.domain.artifact import Artifact
 
-SINGLE_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
+SINGLE_RANGE = re.compile(r"bytes=\s*([0-9]{0,18})-([0-9]{0,18})\s*", re.IGNORECASE)
 IMMUTABLE = "private, max-age=31536000, immutable"
 
 

@@ -12,10 +12,11 @@ from telefuser_grpc._gen.envoy.service.auth.v3 import external_auth_pb2 as auth
 from telefuser_grpc._gen.envoy.service.auth.v3.external_auth_pb2_grpc import AuthorizationServicer
 from telefuser_grpc._gen.telefuser.rest.v1 import rest_file_service_pb2 as pb
 from telefuser_grpc._gen.telefuser.rest.v1.rest_file_service_pb2_grpc import RestFileServiceServicer
+from telefuser_grpc.domain.artifact import Artifact
 from telefuser_grpc.errors import ArtifactNotFound, OffsetOutOfRange, TeleFuserError
 from telefuser_grpc.scheduler.library import Library
 from telefuser_grpc.server.chunks import file_chunks
-from telefuser_grpc.server.rest.bodies import error_body
+from telefuser_grpc.server.rest.bodies import ErrorBody, error_body
 from telefuser_grpc.server.rest.download import Download, plan_download
 from telefuser_grpc.server.rpc import Context
 
@@ -27,15 +28,16 @@ OVERWRITE = auth.HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD
 class FileGuard(AuthorizationServicer):
     """Tells the gateway which file a download stands for; Envoy itself sends the bytes."""
 
-    def __init__(self, library: Library) -> None:
+    def __init__(self, library: Library, error_body: ErrorBody = error_body) -> None:
         self._library = library
+        self._error_body = error_body
 
     async def Check(self, request: auth.CheckRequest, context: Context) -> auth.CheckResponse:
         asked = request.attributes.request.http
         try:
             return await self._answer(asked.path, asked.headers)
         except TeleFuserError as error:
-            return _denied(error.http_status, {}, json.dumps(error_body(error)))
+            return _denied(error.http_status, {}, json.dumps(self._error_body(error)))
 
     async def _answer(self, path: str, headers: Mapping[str, str]) -> auth.CheckResponse:
         artifact = await self._library.find(_name(path))
@@ -45,9 +47,9 @@ class FileGuard(AuthorizationServicer):
             case 304:
                 return _denied(304, download.headers, "")
             case 416:
-                body = error_body(OffsetOutOfRange(artifact.size_bytes))
+                body = self._error_body(OffsetOutOfRange(artifact.size_bytes))
                 return _denied(416, download.headers, json.dumps(body))
-        return _allowed(artifact.path, download)
+        return _allowed(artifact, download)
 
 
 class RestFileServicer(RestFileServiceServicer):
@@ -89,8 +91,11 @@ def _name(path: str) -> str:
     return clean.removeprefix(PUBLIC_PREFIX)
 
 
-def _allowed(path: str, download: Download) -> auth.CheckResponse:
+def _allowed(artifact: Artifact, download: Download) -> auth.CheckResponse:
     """Sends the request on to Envoy's file server, which only knows ranges with both ends."""
+    path, added = artifact.path, dict(download.headers)
+    if path != path.lower():  # Envoy tells the type by the ending, and knows it in small letters
+        added["content-type"] = artifact.facts.content_type
     is_part = download.status == 206
     headers = [_header("range", f"bytes={download.start}-{download.stop - 1}" if is_part else "")]
     if "?" not in path:  # Envoy would cut the name there; `RestFileServicer` sends such a file
@@ -101,7 +106,7 @@ def _allowed(path: str, download: Download) -> auth.CheckResponse:
             headers=headers,
             response_headers_to_add=[
                 _header(name, value)
-                for name, value in download.headers.items()
+                for name, value in added.items()
                 if name not in ("content-range", "accept-ranges")
             ],
         ),

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -12,15 +13,19 @@ from telefuser_grpc._gen.telefuser.rest.v1 import rest_task_service_pb2 as pb
 from telefuser_grpc._gen.telefuser.rest.v1.rest_task_service_pb2_grpc import RestTaskServiceServicer
 from telefuser_grpc.domain.kinds import KIND_PATTERN
 from telefuser_grpc.domain.task import Task, TaskState
-from telefuser_grpc.errors import TaskNotFound, TeleFuserError
-from telefuser_grpc.scheduler.admission import Admission, TaskRequest
-from telefuser_grpc.scheduler.ports import TaskStore
+from telefuser_grpc.errors import InvalidPageToken, TaskNotFound, TeleFuserError
+from telefuser_grpc.scheduler.admission import MAX_REQUEST_ID_LENGTH, Admission, TaskRequest
+from telefuser_grpc.scheduler.ports import TaskStore, Uploads
 from telefuser_grpc.scheduler.scheduler import Scheduler
 from telefuser_grpc.server.rest import sse
-from telefuser_grpc.server.rest.bodies import json_response, parse
+from telefuser_grpc.server.rest.bodies import Malformed, detail, json_response, parse, validate
+from telefuser_grpc.server.rest.form_fields import contents, form_fields
+from telefuser_grpc.server.rest.forms import received
+from telefuser_grpc.server.rest.task_query import task_query, wrong_page_token
 from telefuser_grpc.server.rpc import Context
 
 AspectRatio = Literal["16:9", "9:16", "4:3", "3:4", "1:1", "2:3", "3:2"]
+DOCUMENTED_KIND = "t2v"  # of a request that names none and gives no media
 Seed = Annotated[int, Field(ge=-(2**63), le=2**63 - 1)]  # an int64 of the native interface
 
 ECHOED = (
@@ -68,6 +73,7 @@ class CreateTaskBody(BaseModel):
         given = self.model_fields_set | set(self.model_extra or ())
         return TaskRequest(
             kind=self.task,
+            default_kind=DOCUMENTED_KIND,
             task_id=self.task_id,
             fields={name: value for name, value in everything.items() if name in given},
             generic_defaults={
@@ -81,23 +87,58 @@ class CreateTaskBody(BaseModel):
 class RestTaskServicer(RestTaskServiceServicer):
     """Answers `telefuser.rest.v1.RestTaskService`."""
 
-    def __init__(self, *, tasks: TaskStore, admission: Admission, scheduler: Scheduler) -> None:
+    def __init__(
+        self, *, tasks: TaskStore, admission: Admission, scheduler: Scheduler, uploads: Uploads
+    ) -> None:
         self._tasks = tasks
         self._admission = admission
         self._scheduler = scheduler
+        self._uploads = uploads
 
     async def CreateTask(
         self, request: pb.CreateTaskRequest, context: Context
     ) -> pb.CreateTaskResponse:
-        task = await self._admission.admit(parse(CreateTaskBody, request.body).request())
+        asked = parse(CreateTaskBody, request.body).request()
+        task = await self._admission.admit(replace(asked, request_id=_idempotency_key(context)))
+        return pb.CreateTaskResponse(body=json_response(created_body(task)))
+
+    async def CreateTaskFromForm(
+        self, requests: AsyncIterator[pb.CreateTaskFromFormRequest], context: Context
+    ) -> pb.CreateTaskFromFormResponse:
+        request_id = _idempotency_key(context)
+        if not request_id:  # one that comes again is answered also when there is no room
+            self._admission.check_room()
+        async with received((each.body async for each in requests), self._uploads) as form:
+            fields = form_fields(
+                form, self._admission.contract, model_fields=CreateTaskBody.model_fields
+            )
+            asked = replace(
+                validate(CreateTaskBody, fields).request(),
+                default_kind="",
+                contents=contents(form),
+                request_id=request_id,
+            )
+            task = await self._admission.admit(asked)
+        return pb.CreateTaskFromFormResponse(body=json_response(created_body(task)))
+
+    async def ListTasks(
+        self, request: pb.ListTasksRequest, context: Context
+    ) -> pb.ListTasksResponse:
+        query = task_query(
+            status=request.status,
+            task=request.task,
+            page_size=request.page_size,
+            page_token=request.page_token,
+        )
+        try:
+            page = await self._tasks.list(query)
+        except InvalidPageToken:
+            raise wrong_page_token() from None
         body = {
-            "task_id": task.id,
-            "task_status": str(task.state),
-            "output_path": task.output_name,
-            "peak_memory_mb": None,
-            "inference_time_s": None,
+            "tasks": [status_body(task) for task in page.tasks],
+            "next_page_token": page.next_page_token or None,
         }
-        return pb.CreateTaskResponse(body=json_response(body))
+        return pb.ListTasksResponse(body=json_response(body))
 
     async def GetTaskStatus(
         self, request: pb.GetTaskStatusRequest, context: Context
@@ -151,6 +192,17 @@ class RestTaskServicer(RestTaskServiceServicer):
         return {"stop_status": "do_nothing", "reason": f"Task already terminal: {task.state}."}
 
 
+def created_body(task: Task) -> dict[str, Any]:
+    """Writes what a caller is told of an admitted task."""
+    return {
+        "task_id": task.id,
+        "task_status": _status_word(task),
+        "output_path": task.output_name,
+        "peak_memory_mb": task.peak_memory_mib,
+        "inference_time_s": task.inference_seconds,
+    }
+
+
 def status_body(task: Task) -> dict[str, Any]:
     """Writes a task as `GET /v1/tasks/{task_id}/status` documents it."""
     return {
@@ -164,7 +216,7 @@ def status_body(task: Task) -> dict[str, Any]:
         "inference_time_s": task.inference_seconds,
         "task": task.kind,
         **{name: task.fields[name] for name in ECHOED if task.fields.get(name)},
-        **task.inputs,
+        **{name: task.sources.get(name, handle) for name, handle in task.inputs.items()},
         "media_type": task.media_type,
         "created_at": _zulu(task.created_at),
         "started_at": _zulu(task.started_at),
@@ -173,6 +225,16 @@ def status_body(task: Task) -> dict[str, Any]:
         "progress": _progress(task),
         "last_sequence": task.sequence,
     }
+
+
+def _idempotency_key(context: Context) -> str:
+    """Returns the header that makes a request safe to repeat, or nothing."""
+    metadata = context.invocation_metadata() or ()
+    key = next((str(value) for name, value in metadata if name == "idempotency-key"), "")
+    if len(key) > MAX_REQUEST_ID_LENGTH:
+        why = f"is longer than {MAX_REQUEST_ID_LENGTH} characters; use a UUID"
+        raise Malformed([detail(["header", "Idempotency-Key"], why, "string_too_long")])
+    return key
 
 
 def _status_word(task: Task) -> str:

@@ -1,0 +1,202 @@
+"""Receives forms: texts into memory, within limits, and files straight into uploads."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from urllib.parse import parse_qsl
+
+from google.api.httpbody_pb2 import HttpBody
+from python_multipart.multipart import parse_options_header
+
+from telefuser_grpc.domain.artifact import Upload
+from telefuser_grpc.errors import UnsupportedContentType, UploadTooLarge
+from telefuser_grpc.scheduler.ports import Uploads, UploadSink
+from telefuser_grpc.server.rest.bodies import Malformed, detail
+from telefuser_grpc.server.rest.form_parts import (
+    MAX_PARTS,
+    PartData,
+    PartEnd,
+    PartEvent,
+    PartReader,
+    PartStart,
+    malformed_form,
+)
+
+MULTIPART = "multipart/form-data"
+URLENCODED = "application/x-www-form-urlencoded"
+MAX_TEXT_BYTES = 4 * 2**20  # of all texts together
+FILE_FIELDS: Mapping[str, str] = {
+    "first_image_file": "first_image_path",
+    "last_image_file": "last_image_path",
+    "ref_video_file": "ref_video_path",
+    "audio_file": "audio_path",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FormFile:
+    """A file of a form: the upload that it has become, and what its sender called it."""
+
+    upload: Upload
+    filename: str
+    content_type: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Form:
+    """A whole form: the texts of each field in their order, and the files by their field."""
+
+    texts: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    files: Mapping[str, FormFile] = field(default_factory=dict)
+
+
+@asynccontextmanager
+async def received(bodies: AsyncIterator[HttpBody], uploads: Uploads) -> AsyncIterator[Form]:
+    """Reads a form. Its uploads are there until the block is left, however it is left.
+
+    Raises:
+        Malformed: It is no form, or has a file or a text that nobody knows.
+        UnsupportedContentType, InputRejected, UploadTooLarge, StorageFull
+    """
+    async with AsyncExitStack() as stack:
+        first = await anext(bodies, HttpBody())
+        pieces = _pieces(first, bodies)
+        kind, options = _content_type(first.content_type)
+        match kind:
+            case "multipart/form-data":
+                yield await _read_multipart(pieces, options, _Parts(uploads, stack))
+            case "application/x-www-form-urlencoded":
+                yield await _read_urlencoded(pieces)
+            case given:
+                raise UnsupportedContentType(given, (MULTIPART, URLENCODED))
+
+
+def _content_type(value: str) -> tuple[str, Mapping[bytes, bytes]]:
+    if not value.isascii():
+        raise UnsupportedContentType(value, (MULTIPART, URLENCODED))
+    kind, options = parse_options_header(value)
+    return kind.decode(), options
+
+
+async def _pieces(first: HttpBody, rest: AsyncIterator[HttpBody]) -> AsyncIterator[bytes]:
+    yield first.data
+    async for body in rest:
+        yield body.data
+
+
+async def _read_multipart(
+    pieces: AsyncIterator[bytes], options: Mapping[bytes, bytes], parts: "_Parts"
+) -> Form:
+    boundary = options.get(b"boundary")
+    if not boundary:
+        raise malformed_form("its Content-Type names no boundary")
+    reader = PartReader(boundary)
+    async for piece in pieces:
+        for event in reader.feed(piece):
+            await parts.take(event)
+    reader.finish()
+    return parts.form()
+
+
+async def _read_urlencoded(pieces: AsyncIterator[bytes]) -> Form:
+    data = bytearray()
+    async for piece in pieces:
+        data += piece
+        if len(data) > MAX_TEXT_BYTES:
+            raise UploadTooLarge("form", MAX_TEXT_BYTES)
+    if data.lstrip().startswith(b"{"):
+        why = "it is JSON; send that to /v1/tasks/create with Content-Type application/json"
+        raise malformed_form(why)
+    texts: dict[str, list[str]] = {}
+    for name, text in _pairs(bytes(data)):
+        _check_text_name(name)
+        texts.setdefault(name, []).append(text)
+    return Form(texts=texts)
+
+
+def _pairs(data: bytes) -> list[tuple[str, str]]:
+    try:
+        return parse_qsl(
+            data.decode(), keep_blank_values=True, max_num_fields=MAX_PARTS, errors="strict"
+        )
+    except UnicodeDecodeError:
+        raise malformed_form("it is not UTF-8") from None
+    except ValueError:
+        raise malformed_form(f"it has more than {MAX_PARTS} fields") from None
+
+
+class _Parts:
+    """Takes the parts of one form; the stack removes what has become of its files."""
+
+    def __init__(self, uploads: Uploads, stack: AsyncExitStack) -> None:
+        self._uploads = uploads
+        self._stack = stack
+        self._texts: dict[str, list[str]] = {}
+        self._files: dict[str, FormFile] = {}
+        self._text_bytes = 0
+        self._part = PartStart(name="", filename=None, content_type="")
+        self._text = bytearray()
+        self._sink: UploadSink | None = None
+
+    def form(self) -> Form:
+        """Returns what came."""
+        return Form(texts=self._texts, files=self._files)
+
+    async def take(self, event: PartEvent) -> None:
+        """Takes what comes next."""
+        match event:
+            case PartStart(filename=None):
+                _check_text_name(event.name)
+                self._part, self._text = event, bytearray()
+                self._count(event.name)
+            case PartStart():
+                self._part, self._sink = event, None
+                if event.filename:
+                    self._sink = await self._open(event.name)
+            case PartData(data=data) if self._part.filename is None:
+                self._text += data
+                self._count(data)
+            case PartData(data=data):
+                self._sink = self._sink or await self._open(self._part.name)
+                await self._sink.write(data)
+            case PartEnd() if self._part.filename is None:
+                self._keep_text()
+            case PartEnd() if self._sink:
+                await self._keep_file(self._sink)
+
+    def _count(self, text: str | bytes) -> None:
+        self._text_bytes += len(text)
+        if self._text_bytes > MAX_TEXT_BYTES:
+            raise UploadTooLarge(self._part.name, MAX_TEXT_BYTES)
+
+    def _keep_text(self) -> None:
+        name = self._part.name
+        try:
+            text = self._text.decode()
+        except UnicodeDecodeError:
+            raise Malformed([detail(["body", name], "must be UTF-8", "string_unicode")]) from None
+        self._texts.setdefault(name, []).append(text)
+
+    async def _open(self, name: str) -> UploadSink:
+        """Opens a sink for a file; a browser's empty file part never comes here."""
+        if name not in FILE_FIELDS:
+            why = f"takes no file; files are {', '.join(FILE_FIELDS)}"
+            raise Malformed([detail(["body", name], why, "extra_forbidden")])
+        if name in self._files:
+            raise Malformed([detail(["body", name], "is given twice; send one file", "duplicate")])
+        return await self._stack.enter_async_context(self._uploads.receive(field=name))
+
+    async def _keep_file(self, sink: UploadSink) -> None:
+        upload = await sink.finish()
+        self._stack.push_async_callback(self._uploads.discard, upload.id)
+        self._files[self._part.name] = FormFile(
+            upload=upload,
+            filename=self._part.filename or "",
+            content_type=self._part.content_type,
+        )
+
+
+def _check_text_name(name: str) -> None:
+    if name in FILE_FIELDS:
+        why = f"must be a file; with curl, write -F '{name}=@<path>'"
+        raise Malformed([detail(["body", name], why, "file_type")])
