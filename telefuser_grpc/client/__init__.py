@@ -1,8 +1,12 @@
-"""The native client: tasks, their progress and their files over gRPC."""
+"""The clients: native over gRPC, and the documented ones over REST."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from telefuser_grpc.client._shared import InputSource
 from telefuser_grpc.client.aio import AsyncClient
 from telefuser_grpc.client.client import Client
+from telefuser_grpc.client.failures import TaskCreationError, TaskFailedError, TaskTimeoutError
 from telefuser_grpc.client.values import (
     Queue,
     QueuedTask,
@@ -11,6 +15,9 @@ from telefuser_grpc.client.values import (
     ServiceStatus,
 )
 from telefuser_grpc.errors import TeleFuserError
+
+if TYPE_CHECKING:
+    from telefuser_grpc.client.tf_client import TFClient
 
 __all__ = [
     "AsyncClient",
@@ -21,5 +28,15 @@ __all__ = [
     "Readiness",
     "ServiceMetadata",
     "ServiceStatus",
+    "TFClient",
+    "TaskCreationError",
+    "TaskFailedError",
+    "TaskTimeoutError",
     "TeleFuserError",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "TFClient":  # what speaks gRPC does not wait for requests to be imported
+        return import_module("telefuser_grpc.client.tf_client").TFClient
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -112,8 +112,11 @@ def _class_of(reason: str, code: str) -> type[TeleFuserError]:
 
 
 def _classes_by_reason() -> dict[str, type[TeleFuserError]]:
-    classes = {each.reason: each for each in _subclasses(TeleFuserError) if "reason" in vars(each)}
-    return {**classes, InvalidFields.reason: InvalidFields}  # which inherits its reason
+    classes: dict[str, type[TeleFuserError]] = {InvalidFields.reason: InvalidFields}  # inherited
+    for each in _subclasses(TeleFuserError):
+        if "reason" in vars(each):
+            classes.setdefault(each.reason, each)  # the first of those that share one
+    return classes
 
 
 def _subclasses(root: type[TeleFuserError]) -> Iterator[type[TeleFuserError]]:

@@ -3,7 +3,7 @@
 import random
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 from uuid import uuid4
@@ -12,13 +12,14 @@ import grpc
 
 from telefuser_grpc._gen.telefuser.v1 import task_pb2, task_service_pb2
 from telefuser_grpc.client import _convert
+from telefuser_grpc.client.failures import TaskTimeoutError
 from telefuser_grpc.client.values import Queue
 from telefuser_grpc.domain.artifact import Upload
-from telefuser_grpc.domain.task import TaskEvent, TaskState
+from telefuser_grpc.domain.task import Task, TaskEvent, TaskState
 from telefuser_grpc.errors import Unavailable
 
 DEFAULT_TARGET = "127.0.0.1:8000"
-CREATE_RETRIES = 3
+RETRIES = 3
 
 InputSource = Path | bytes | Upload | str
 """An input of a task: a local file, its content, what was uploaded, or a `data:` URL or path of
@@ -101,6 +102,30 @@ def _input(source: Upload | str) -> task_pb2.TaskInput:
     return task_pb2.TaskInput(uri=source)
 
 
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """The moment by which a method must be through, if there is one."""
+
+    seconds: float | None
+    _begin: float = field(default_factory=time.monotonic)
+
+    def remaining_seconds(self) -> float | None:
+        """Returns what is left of the time, or None where there is no end."""
+        if self.seconds is None:
+            return None
+        return max(0.0, self._begin + self.seconds - time.monotonic())
+
+    def check(self) -> None:
+        """Raises TaskTimeoutError when the time is over."""
+        if self.remaining_seconds() == 0:
+            raise TaskTimeoutError(f"What was waited for has not come within {self.seconds:g} s")
+
+    def pause_seconds(self, pause: float) -> float:
+        """Returns a pause that ends in time."""
+        remaining = self.remaining_seconds()
+        return pause if remaining is None else min(pause, remaining)
+
+
 @dataclass(slots=True)
 class Patience:
     """How long and how often a caller tries again; the clock starts with the first question."""
@@ -150,11 +175,6 @@ class Cursor(Protocol, Generic[Request, Response, Item]):
         """Tells whether nothing more will come."""
         ...
 
-    @property
-    def ends_with_stream(self) -> bool:
-        """Tells whether the server ends the stream only when nothing more will come."""
-        ...
-
     def request(self) -> Request:
         """Returns the request for what has not been seen."""
         ...
@@ -166,8 +186,6 @@ class Cursor(Protocol, Generic[Request, Response, Item]):
 
 class TaskCursor:
     """Follows one task's events by their sequence."""
-
-    ends_with_stream = True
 
     def __init__(self, task_id: str, after_sequence: int, *, previews: bool) -> None:
         self._task_id = task_id
@@ -197,12 +215,15 @@ class TaskCursor:
         self._has_ended = event.is_last
         return event
 
+    def covers(self, task: Task) -> bool:
+        """Tells whether a task has ended and every event of it was seen."""
+        return task.state.is_terminal and task.sequence <= self._sequence
+
 
 class QueueCursor:
     """Follows the queue, which never ends."""
 
     has_ended = False
-    ends_with_stream = False
 
     def request(self) -> task_service_pb2.WatchQueueRequest:
         """Returns the request for the queue now and later."""

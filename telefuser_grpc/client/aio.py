@@ -1,7 +1,16 @@
 """The client for programs with an event loop: the twin of `client.Client`."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
+import copy
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from contextlib import aclosing
 from pathlib import Path
 from types import TracebackType
@@ -17,14 +26,19 @@ from telefuser_grpc._gen.telefuser.v1 import (
     task_service_pb2,
     task_service_pb2_grpc,
 )
+from telefuser_grpc._gen.telefuser.v1.artifact_service_pb2 import (
+    UploadInputRequest,
+    UploadInputResponse,
+)
 from telefuser_grpc.client import _convert, _transfer
 from telefuser_grpc.client._errors import connection_lost, error_of
 from telefuser_grpc.client._shared import (
     CHANNEL_OPTIONS,
-    CREATE_RETRIES,
     DEFAULT_TARGET,
+    RETRIES,
     Address,
     Cursor,
+    Deadline,
     InputSource,
     Patience,
     QueueCursor,
@@ -64,6 +78,7 @@ class AsyncClient:
         self._metadata = call_metadata(api_key)
         self._timeout_seconds = timeout_seconds
         self._reconnect_seconds = reconnect_seconds
+        self._limit_seconds: float | None = None
         self._channel = _channel(address, credentials)
         self._tasks = task_service_pb2_grpc.TaskServiceStub(self._channel)
         self._artifacts = artifact_service_pb2_grpc.ArtifactServiceStub(self._channel)
@@ -84,6 +99,15 @@ class AsyncClient:
         """Ends all calls and closes the connection."""
         await self._channel.close()
 
+    def within(self, seconds: float) -> Self:
+        """Returns this client, on the same connection, with a limit for each method.
+
+        A call that takes longer is Unavailable; a wait that does raises TaskTimeoutError.
+        """
+        limited = copy.copy(self)
+        limited._timeout_seconds = limited._limit_seconds = seconds  # noqa: SLF001 - of the same class
+        return limited
+
     async def create(
         self,
         kind: str = "",
@@ -101,6 +125,11 @@ class AsyncClient:
         Paths and bytes among `inputs` are uploaded first. The request id, minted unless given,
         makes it safe that the call is repeated when the service is away for a moment; "" turns
         repeating off.
+
+        Raises:
+            InvalidRequest: The contract refuses it; `violations` name the fields.
+            QueueFull, StorageFull, NoCapacity: There is no room; `retry_after_seconds` says when.
+            TaskAlreadyExists, RequestIdReused: An id is taken.
         """
         request = create_request(
             kind,
@@ -112,15 +141,11 @@ class AsyncClient:
             task_id=task_id,
             request_id=request_id,
         )
-        patience = Patience(self._timeout_seconds, CREATE_RETRIES if request.request_id else 0)
-        while True:
-            try:
-                response = await self._call(
-                    self._tasks.CreateTask, request, patience.remaining_seconds()
-                )
-                return _convert.task(response.task)
-            except Unavailable as error:
-                await asyncio.sleep(patience.pause_seconds(error))
+        response = await self._repeat(
+            lambda seconds: self._call(self._tasks.CreateTask, request, seconds),
+            Patience(self._timeout_seconds, RETRIES if request.request_id else 0),
+        )
+        return _convert.task(response.task)
 
     async def get(self, task_id: str) -> Task:
         """Returns a task as it is now."""
@@ -159,12 +184,18 @@ class AsyncClient:
     ) -> AsyncIterator[TaskEvent]:
         """Yields a task's events until it has ended.
 
-        When the connection breaks it is made again and nothing is missed or repeated; after
-        `reconnect_seconds` without success Unavailable is raised.
+        When the connection breaks it is made again and nothing is missed or repeated.
+
+        Raises:
+            TaskNotFound: There is no such task.
+            Unavailable: `reconnect_seconds` have passed without success.
         """
-        return self._follow(
-            self._tasks.WatchTask, TaskCursor(task_id, after_sequence, previews=previews)
-        )
+        cursor = TaskCursor(task_id, after_sequence, previews=previews)
+
+        async def is_over() -> bool:
+            return cursor.covers(await self.get(task_id))
+
+        return self._follow(self._tasks.WatchTask, cursor, is_over)
 
     async def wait(self, task_id: str) -> Task:
         """Waits until a task has ended and returns it, whatever its end."""
@@ -179,17 +210,18 @@ class AsyncClient:
 
     def watch_queue(self) -> AsyncIterator[Queue]:
         """Yields the queue now and after each change, for as long as the caller listens."""
-        return self._follow(self._tasks.WatchQueue, QueueCursor())
+        return self._follow(self._tasks.WatchQueue, QueueCursor(), _never)
 
     async def upload(self, source: Path | bytes) -> Upload:
-        """Sends a file to be an input of tasks."""
+        """Sends a file, with its checksum, to be an input of tasks.
+
+        Raises:
+            InputRejected: It is too large, or no image, video or audio that decodes.
+            ChecksumMismatch: It has changed on its way.
+        """
         first = await asyncio.to_thread(_transfer.promise, source)
-        try:
-            response = await self._artifacts.UploadInput(
-                _threaded(_transfer.messages(first, source)), metadata=self._metadata
-            )
-        except grpc.aio.AioRpcError as error:
-            raise error_of(error, self._target) from error
+        patience = Patience(self._limit_seconds or float("inf"), RETRIES)
+        response = await self._repeat(lambda left: self._send(first, source, left), patience)
         return _convert.upload(response.upload)
 
     async def artifact(self, artifact_id: str) -> Artifact:
@@ -203,20 +235,27 @@ class AsyncClient:
         """Fetches a file to a path or into a folder, checks it, and returns where it is.
 
         What a broken download has left is continued, by this call or a later one.
+
+        Raises:
+            ArtifactNotFound: There is no such file.
+            ChecksumMismatch: The bytes are not those of the artifact; they are thrown away.
         """
         download = Download(await self.artifact(artifact_id), path, progress=progress)
-        patience = Patience(self._reconnect_seconds)
+        patience, deadline = Patience(self._reconnect_seconds), Deadline(self._limit_seconds)
         while not download.is_whole:
             try:
-                async for response in self._stream(
-                    self._artifacts.DownloadArtifact, download.request()
-                ):
-                    await asyncio.to_thread(download.write, response)
-                    patience.reset()
+                pieces = self._stream(
+                    self._artifacts.DownloadArtifact, download.request(), deadline
+                )
+                async with aclosing(pieces) as responses:
+                    async for response in responses:
+                        await asyncio.to_thread(download.write, response)
+                        patience.reset()
                 if not download.is_whole:
                     raise connection_lost(self._target)
             except Unavailable as error:
-                await asyncio.sleep(patience.pause_seconds(error))
+                deadline.check()
+                await asyncio.sleep(deadline.pause_seconds(patience.pause_seconds(error)))
         return await asyncio.to_thread(download.finish)
 
     async def metadata(self) -> ServiceMetadata:
@@ -239,31 +278,58 @@ class AsyncClient:
     async def _sent(self, source: InputSource) -> Upload | str:
         return await self.upload(source) if isinstance(source, Path | bytes) else source
 
+    async def _send(
+        self, first: UploadInputRequest, source: Path | bytes, seconds: float
+    ) -> UploadInputResponse:
+        try:
+            return await self._artifacts.UploadInput(
+                _threaded(_transfer.messages(first, source)),
+                timeout=seconds if self._limit_seconds else None,
+                metadata=self._metadata,
+            )
+        except grpc.aio.AioRpcError as error:
+            raise error_of(error, self._target) from error
+
+    async def _repeat(
+        self, action: Callable[[float], Awaitable[Response]], patience: Patience
+    ) -> Response:
+        while True:
+            try:
+                return await action(patience.remaining_seconds())
+            except Unavailable as error:
+                await asyncio.sleep(patience.pause_seconds(error))
+
     async def _follow(
         self,
         method: "grpc.aio.UnaryStreamMultiCallable[Request, Response]",
         cursor: Cursor[Request, Response, Item],
+        is_over: Callable[[], Awaitable[bool]],
     ) -> AsyncIterator[Item]:
-        patience = Patience(self._reconnect_seconds)
+        patience, deadline = Patience(self._reconnect_seconds), Deadline(self._limit_seconds)
         while True:
             try:
-                async with aclosing(self._stream(method, cursor.request())) as responses:
+                stream = self._stream(method, cursor.request(), deadline)
+                async with aclosing(stream) as responses:
                     async for response in responses:
                         patience.reset()
                         if item := cursor.take(response):
                             yield item
                         if cursor.has_ended:
                             return
-                if cursor.ends_with_stream:
+                if await is_over():
                     return
                 raise connection_lost(self._target)
             except Unavailable as error:
-                await asyncio.sleep(patience.pause_seconds(error))
+                deadline.check()
+                await asyncio.sleep(deadline.pause_seconds(patience.pause_seconds(error)))
 
     async def _stream(
-        self, method: "grpc.aio.UnaryStreamMultiCallable[Request, Response]", request: Request
+        self,
+        method: "grpc.aio.UnaryStreamMultiCallable[Request, Response]",
+        request: Request,
+        deadline: Deadline,
     ) -> AsyncGenerator[Response, None]:
-        call = method(request, metadata=self._metadata)
+        call = method(request, timeout=deadline.remaining_seconds(), metadata=self._metadata)
         try:
             async for response in call:
                 yield response
@@ -290,6 +356,10 @@ def _channel(address: Address, credentials: grpc.ChannelCredentials | None) -> g
     if credentials:
         return grpc.aio.secure_channel(address.target, credentials, CHANNEL_OPTIONS)
     return grpc.aio.insecure_channel(address.target, CHANNEL_OPTIONS)
+
+
+async def _never() -> bool:
+    return False
 
 
 async def _threaded(messages: Iterator[Item]) -> AsyncIterator[Item]:

@@ -1,7 +1,8 @@
 """The client for programs without an event loop."""
 
+import copy
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar, cast
@@ -16,14 +17,19 @@ from telefuser_grpc._gen.telefuser.v1 import (
     task_service_pb2,
     task_service_pb2_grpc,
 )
+from telefuser_grpc._gen.telefuser.v1.artifact_service_pb2 import (
+    UploadInputRequest,
+    UploadInputResponse,
+)
 from telefuser_grpc.client import _convert, _transfer
 from telefuser_grpc.client._errors import FailedCall, connection_lost, error_of
 from telefuser_grpc.client._shared import (
     CHANNEL_OPTIONS,
-    CREATE_RETRIES,
     DEFAULT_TARGET,
+    RETRIES,
     Address,
     Cursor,
+    Deadline,
     InputSource,
     Patience,
     QueueCursor,
@@ -63,6 +69,7 @@ class Client:
         self._metadata = call_metadata(api_key)
         self._timeout_seconds = timeout_seconds
         self._reconnect_seconds = reconnect_seconds
+        self._limit_seconds: float | None = None
         self._channel = _channel(address, credentials)
         self._tasks = task_service_pb2_grpc.TaskServiceStub(self._channel)
         self._artifacts = artifact_service_pb2_grpc.ArtifactServiceStub(self._channel)
@@ -83,6 +90,15 @@ class Client:
         """Ends all calls and closes the connection."""
         self._channel.close()
 
+    def within(self, seconds: float) -> Self:
+        """Returns this client, on the same connection, with a limit for each method.
+
+        A call that takes longer is Unavailable; a wait that does raises TaskTimeoutError.
+        """
+        limited = copy.copy(self)
+        limited._timeout_seconds = limited._limit_seconds = seconds  # noqa: SLF001 - of the same class
+        return limited
+
     def create(
         self,
         kind: str = "",
@@ -100,6 +116,11 @@ class Client:
         Paths and bytes among `inputs` are uploaded first. The request id, minted unless given,
         makes it safe that the call is repeated when the service is away for a moment; "" turns
         repeating off.
+
+        Raises:
+            InvalidRequest: The contract refuses it; `violations` name the fields.
+            QueueFull, StorageFull, NoCapacity: There is no room; `retry_after_seconds` says when.
+            TaskAlreadyExists, RequestIdReused: An id is taken.
         """
         request = create_request(
             kind,
@@ -111,13 +132,11 @@ class Client:
             task_id=task_id,
             request_id=request_id,
         )
-        patience = Patience(self._timeout_seconds, CREATE_RETRIES if request.request_id else 0)
-        while True:
-            try:
-                response = self._call(self._tasks.CreateTask, request, patience.remaining_seconds())
-                return _convert.task(response.task)
-            except Unavailable as error:
-                time.sleep(patience.pause_seconds(error))
+        response = self._repeat(
+            lambda seconds: self._call(self._tasks.CreateTask, request, seconds),
+            Patience(self._timeout_seconds, RETRIES if request.request_id else 0),
+        )
+        return _convert.task(response.task)
 
     def get(self, task_id: str) -> Task:
         """Returns a task as it is now."""
@@ -153,12 +172,18 @@ class Client:
     ) -> Iterator[TaskEvent]:
         """Yields a task's events until it has ended.
 
-        When the connection breaks it is made again and nothing is missed or repeated; after
-        `reconnect_seconds` without success Unavailable is raised.
+        When the connection breaks it is made again and nothing is missed or repeated.
+
+        Raises:
+            TaskNotFound: There is no such task.
+            Unavailable: `reconnect_seconds` have passed without success.
         """
-        return self._follow(
-            self._tasks.WatchTask, TaskCursor(task_id, after_sequence, previews=previews)
-        )
+        cursor = TaskCursor(task_id, after_sequence, previews=previews)
+
+        def is_over() -> bool:
+            return cursor.covers(self.get(task_id))
+
+        return self._follow(self._tasks.WatchTask, cursor, is_over)
 
     def wait(self, task_id: str) -> Task:
         """Waits until a task has ended and returns it, whatever its end."""
@@ -173,17 +198,18 @@ class Client:
 
     def watch_queue(self) -> Iterator[Queue]:
         """Yields the queue now and after each change, for as long as the caller listens."""
-        return self._follow(self._tasks.WatchQueue, QueueCursor())
+        return self._follow(self._tasks.WatchQueue, QueueCursor(), lambda: False)
 
     def upload(self, source: Path | bytes) -> Upload:
-        """Sends a file to be an input of tasks."""
+        """Sends a file, with its checksum, to be an input of tasks.
+
+        Raises:
+            InputRejected: It is too large, or no image, video or audio that decodes.
+            ChecksumMismatch: It has changed on its way.
+        """
         first = _transfer.promise(source)
-        try:
-            response = self._artifacts.UploadInput(
-                _transfer.messages(first, source), metadata=self._metadata
-            )
-        except grpc.RpcError as error:
-            raise self._error(error) from error
+        patience = Patience(self._limit_seconds or float("inf"), RETRIES)
+        response = self._repeat(lambda left: self._send(first, source, left), patience)
         return _convert.upload(response.upload)
 
     def artifact(self, artifact_id: str) -> Artifact:
@@ -197,18 +223,25 @@ class Client:
         """Fetches a file to a path or into a folder, checks it, and returns where it is.
 
         What a broken download has left is continued, by this call or a later one.
+
+        Raises:
+            ArtifactNotFound: There is no such file.
+            ChecksumMismatch: The bytes are not those of the artifact; they are thrown away.
         """
         download = Download(self.artifact(artifact_id), path, progress=progress)
-        patience = Patience(self._reconnect_seconds)
+        patience, deadline = Patience(self._reconnect_seconds), Deadline(self._limit_seconds)
         while not download.is_whole:
             try:
-                for response in self._stream(self._artifacts.DownloadArtifact, download.request()):
+                for response in self._stream(
+                    self._artifacts.DownloadArtifact, download.request(), deadline
+                ):
                     download.write(response)
                     patience.reset()
                 if not download.is_whole:
                     raise connection_lost(self._target)
             except Unavailable as error:
-                time.sleep(patience.pause_seconds(error))
+                deadline.check()
+                time.sleep(deadline.pause_seconds(patience.pause_seconds(error)))
         return download.finish()
 
     def metadata(self) -> ServiceMetadata:
@@ -229,30 +262,54 @@ class Client:
     def _sent(self, source: InputSource) -> Upload | str:
         return self.upload(source) if isinstance(source, Path | bytes) else source
 
+    def _send(
+        self, first: UploadInputRequest, source: Path | bytes, seconds: float
+    ) -> UploadInputResponse:
+        try:
+            return self._artifacts.UploadInput(
+                _transfer.messages(first, source),
+                timeout=seconds if self._limit_seconds else None,
+                metadata=self._metadata,
+            )
+        except grpc.RpcError as error:
+            raise self._error(error) from error
+
+    def _repeat(self, action: Callable[[float], Response], patience: Patience) -> Response:
+        while True:
+            try:
+                return action(patience.remaining_seconds())
+            except Unavailable as error:
+                time.sleep(patience.pause_seconds(error))
+
     def _follow(
         self,
         method: "grpc.UnaryStreamMultiCallable[Request, Response]",
         cursor: Cursor[Request, Response, Item],
+        is_over: Callable[[], bool],
     ) -> Iterator[Item]:
-        patience = Patience(self._reconnect_seconds)
+        patience, deadline = Patience(self._reconnect_seconds), Deadline(self._limit_seconds)
         while True:
             try:
-                for response in self._stream(method, cursor.request()):
+                for response in self._stream(method, cursor.request(), deadline):
                     patience.reset()
                     if item := cursor.take(response):
                         yield item
                     if cursor.has_ended:
                         return
-                if cursor.ends_with_stream:
+                if is_over():
                     return
                 raise connection_lost(self._target)
             except Unavailable as error:
-                time.sleep(patience.pause_seconds(error))
+                deadline.check()
+                time.sleep(deadline.pause_seconds(patience.pause_seconds(error)))
 
     def _stream(
-        self, method: "grpc.UnaryStreamMultiCallable[Request, Response]", request: Request
+        self,
+        method: "grpc.UnaryStreamMultiCallable[Request, Response]",
+        request: Request,
+        deadline: Deadline,
     ) -> Iterator[Response]:
-        call = method(request, metadata=self._metadata)
+        call = method(request, timeout=deadline.remaining_seconds(), metadata=self._metadata)
         try:
             yield from call
         except grpc.RpcError as error:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from telefuser_grpc._gen.telefuser.v1 import task_pb2
-from telefuser_grpc.client import AsyncClient, Queue
+from telefuser_grpc.client import AsyncClient, Queue, TaskTimeoutError
 from telefuser_grpc.domain.task import TaskState
 from telefuser_grpc.errors import ChecksumMismatch, QueueFull, TaskNotFound, Unavailable
 from tests.fakes.server import (
@@ -49,6 +49,37 @@ async def test_watch_takes_up_a_broken_stream_after_the_last_event(
 
     assert sequences == list(range(1, 9))
     assert [each.after_sequence for each in server.requests["WatchTask"]] == [0, 3, 3]
+
+
+async def test_watch_takes_up_a_stream_that_ends_before_its_task(
+    server: FakeServer, client: AsyncClient
+) -> None:
+    server.add_task("task_1", completed_script(steps=2))
+    server.cuts = [2]
+    server.breaks_quietly = True
+
+    sequences = [each.sequence async for each in client.watch("task_1")]
+
+    assert sequences == [1, 2, 3, 4, 5]
+
+
+async def test_wait_within_a_limit_is_over_when_its_time_is(
+    server: FakeServer, client: AsyncClient
+) -> None:
+    server.add_task("task_1")
+
+    with pytest.raises(TaskTimeoutError, match=r"within 0\.2 s"):
+        await client.within(0.2).wait("task_1")
+
+
+async def test_upload_is_repeated_when_the_service_is_away_for_a_moment(
+    server: FakeServer, client: AsyncClient
+) -> None:
+    server.failures["UploadInput"] = [lost_connection()]
+
+    await client.upload(b"p" * 300_000)
+
+    assert server.uploads == {"upload_1": b"p" * 300_000}
 
 
 async def test_cancelled_watcher_ends_its_call(server: FakeServer, client: AsyncClient) -> None:

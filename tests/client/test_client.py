@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from telefuser_grpc._gen.telefuser.v1 import task_pb2
-from telefuser_grpc.client import Client
+from telefuser_grpc.client import Client, TaskTimeoutError
 from telefuser_grpc.domain.task import Progress, StateChange, TaskState
 from telefuser_grpc.errors import (
     ChecksumMismatch,
@@ -133,6 +133,18 @@ def test_upload_promises_name_size_and_checksum(
     assert promise.sha256 == hashlib.sha256(b"picture").hexdigest() == upload.sha256
 
 
+def test_upload_is_repeated_when_the_service_is_away_for_a_moment(
+    server: FakeServer, client: Client, tmp_path: Path
+) -> None:
+    picture = tmp_path / "cat.png"
+    picture.write_bytes(b"p" * 300_000)
+    server.failures["UploadInput"] = [lost_connection()]
+
+    client.upload(picture)
+
+    assert server.uploads == {"upload_1": b"p" * 300_000}
+
+
 def test_upload_of_a_missing_file_asks_no_server(
     server: FakeServer, client: Client, tmp_path: Path
 ) -> None:
@@ -185,6 +197,28 @@ def test_watch_takes_up_a_broken_stream_after_the_last_event(
     afters = [each.after_sequence for each in server.requests["WatchTask"]]
     assert [each.sequence for each in events] == list(range(1, 9))
     assert afters == [0, 3, 3, 5]
+
+
+def test_watch_takes_up_a_stream_that_ends_before_its_task(
+    server: FakeServer, client: Client
+) -> None:
+    server.add_task("task_1", completed_script(steps=2))
+    server.cuts = [2, 1]
+    server.breaks_quietly = True
+
+    sequences = [each.sequence for each in client.watch("task_1")]
+
+    assert sequences == [1, 2, 3, 4, 5]
+    assert [each.after_sequence for each in server.requests["WatchTask"]] == [0, 2, 3]
+
+
+def test_watch_after_the_last_event_of_an_ended_task_ends_at_once(
+    server: FakeServer, client: Client
+) -> None:
+    server.add_task("task_1", completed_script(steps=1))
+
+    assert list(client.watch("task_1", after_sequence=4)) == []
+    assert len(server.requests["WatchTask"]) == 1
 
 
 def test_watch_drops_what_a_server_repeats(server: FakeServer, client: Client) -> None:
@@ -364,6 +398,39 @@ def test_nobody_at_the_address_is_unavailable_with_a_remedy(server: FakeServer) 
     assert server.target in caught.value.message
     assert "`telefuser serve`" in caught.value.message
     server.start()
+
+
+def test_wait_within_a_limit_is_over_when_its_time_is(server: FakeServer, client: Client) -> None:
+    server.add_task("task_1")
+
+    with pytest.raises(TaskTimeoutError, match=r"within 0\.2 s"):
+        client.within(0.2).wait("task_1")
+
+    assert client.get("task_1").state is TaskState.PENDING
+
+
+def test_call_within_a_limit_ends_when_nobody_answers(server: FakeServer, client: Client) -> None:
+    server.stalls["GetTask"] = threading.Event()
+
+    with pytest.raises(Unavailable, match="did not answer in time"):
+        client.within(0.2).get("task_1")
+
+    server.stalls["GetTask"].set()
+
+
+def test_download_within_a_limit_leaves_what_it_has_for_the_next(
+    server: FakeServer, client: Client, tmp_path: Path
+) -> None:
+    server.add_artifact("task_1", "video.mp4", VIDEO)
+    server.cuts = [3, *[0] * 100]
+
+    with pytest.raises(TaskTimeoutError):
+        client.within(0.3).download(VIDEO_ID, tmp_path / "mine.mp4")
+    server.cuts.clear()
+    path = client.download(VIDEO_ID, tmp_path / "mine.mp4")
+
+    assert path.read_bytes() == VIDEO
+    assert server.requests["DownloadArtifact"][-1].offset == 200_000
 
 
 def test_api_key_goes_with_every_call(server: FakeServer) -> None:

@@ -49,7 +49,9 @@ class FakeServer:
     Attributes:
         requests: Every request received, by method.
         failures: Errors that the next calls of a method end with, by method.
+        stalls: What the calls of a method wait for, by method.
         cuts: For each stream in turn, after how many messages it breaks; None for never.
+        breaks_quietly: Whether a broken stream looks like one that has ended.
         script: What happens to a task that is created.
         sent: What a download has sent, by artifact, each call's bytes.
     """
@@ -57,7 +59,9 @@ class FakeServer:
     def __init__(self) -> None:
         self.requests: dict[str, list[Any]] = defaultdict(list)
         self.failures: dict[str, list[TeleFuserError]] = defaultdict(list)
+        self.stalls: dict[str, threading.Event] = {}
         self.cuts: list[int | None] = []
+        self.breaks_quietly = False
         self.script: list[task_pb2.TaskEvent] = completed_script(steps=3)
         self.tasks: dict[str, task_pb2.Task] = {}
         self.events: dict[str, list[task_pb2.TaskEvent]] = defaultdict(list)
@@ -150,6 +154,8 @@ class FakeServer:
     def receive(self, method: str, request: Any, context: grpc.ServicerContext) -> None:
         """Notes a request, and fails it when a failure is due."""
         self.requests[method].append(request)
+        if method in self.stalls:
+            self.stalls[method].wait()
         self.metadata.append({key: str(value) for key, value in context.invocation_metadata()})
         if self.failures[method]:
             raise self.failures[method].pop(0)
@@ -246,6 +252,8 @@ class _Service:
     def _cut(self, responses: Iterator[Any], context: Any) -> Iterator[Any]:
         cut = self._fake.next_cut()
         for count, response in enumerate(responses):
+            if count == cut and self._fake.breaks_quietly:
+                return
             if count == cut:
                 context.abort(grpc.StatusCode.UNAVAILABLE, "stream cut")
             yield response
@@ -309,7 +317,7 @@ class _Tasks(_Service, task_service_pb2_grpc.TaskServiceServicer):
     def _events(self, request: Any, context: Any) -> Iterator[Any]:
         context.add_callback(self._wake)
         sequence = request.after_sequence
-        while True:
+        while not self._is_told(request.task_id, sequence):
             for event in self._after(request.task_id, sequence, context):
                 sequence = event.sequence
                 if not (request.omit_previews and event.HasField("preview")):
@@ -318,6 +326,10 @@ class _Tasks(_Service, task_service_pb2_grpc.TaskServiceServicer):
                     return
             if not context.is_active():
                 return
+
+    def _is_told(self, task_id: str, sequence: int) -> bool:
+        is_last = sequence >= len(self._fake.events[task_id])
+        return is_last and self._fake.task(task_id).state in TERMINAL
 
     def _after(self, task_id: str, sequence: int, context: Any) -> list[task_pb2.TaskEvent]:
         with self._fake.changed:
