@@ -1,8 +1,9 @@
 """What the scheduler needs from the world. The docstrings are the contract of every adapter."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Protocol
 
 from telefuser_grpc.domain.artifact import Artifact, OutputFile, Upload
@@ -119,6 +120,67 @@ class TaskStore(Protocol):
 
     async def delete(self, task_id: str) -> Task:
         """Removes a task that has ended, with its events. Raises TaskNotFound, TaskNotEnded."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndedTask:
+    """A task that has ended, and what its folder holds; None until that is measured."""
+
+    id: str
+    size_bytes: int | None = None
+
+
+class TaskArchive(Protocol):
+    """What the task store tells of ended tasks to whoever clears up.
+
+    Questions cost what they return, however many tasks are stored.
+    """
+
+    async def oldest_ended(
+        self, states: Collection[TaskState], *, before: datetime | None = None, limit: int
+    ) -> Sequence[EndedTask]:
+        """Returns tasks in these terminal states, the first to end first.
+
+        With `before`, only those that ended before then.
+        """
+        ...
+
+    async def largest_ended(
+        self, states: Collection[TaskState], *, above_bytes: int, limit: int
+    ) -> Sequence[EndedTask]:
+        """Returns measured tasks in these terminal states that hold more, the largest first."""
+        ...
+
+    async def unmeasured(self, *, limit: int) -> Sequence[EndedTask]:
+        """Returns ended tasks that were never measured."""
+        ...
+
+    async def measure(self, task_id: str, size_bytes: int) -> None:
+        """Stores what an ended task's folder holds. Raises TaskNotFound, TaskNotEnded, StorageFull.
+
+        It is no event of the task's story.
+        """
+        ...
+
+    def ended_bytes(self) -> int:
+        """Returns what all measured tasks hold together; from memory."""
+        ...
+
+    async def states(self, task_ids: Sequence[str]) -> Mapping[str, TaskState]:
+        """Returns the states of those of the tasks that are stored."""
+        ...
+
+    def counts(self) -> Mapping[TaskState, int]:
+        """As `TaskStore.counts`."""
+        ...
+
+    def changes(self) -> AsyncGenerator[None, None]:
+        """As `TaskStore.changes`."""
+        ...
+
+    async def delete(self, task_id: str) -> Task:
+        """As `TaskStore.delete`."""
         ...
 
 
@@ -239,6 +301,45 @@ class ArtifactStore(Protocol):
         ...
 
 
+class TaskFolders(Protocol):
+    """Clears up the folders of tasks, a bounded number of them at each call.
+
+    Ids that have no folder are passed over.
+    """
+
+    def names(self) -> AsyncGenerator[Sequence[str], None]:
+        """Yields the ids of all tasks that have a folder, some at a time."""
+        ...
+
+    async def sizes(self, task_ids: Sequence[str]) -> Mapping[str, int]:
+        """Returns the bytes of the files in each folder, 0 where there is none."""
+        ...
+
+    async def delete(self, task_id: str) -> None:
+        """As `ArtifactStore.delete`: the folder is out of sight at once, and then removed."""
+        ...
+
+    async def delete_stale(self, task_ids: Sequence[str], before: datetime) -> Sequence[str]:
+        """Removes those folders in which nothing was written since a time; returns their ids."""
+        ...
+
+    async def discard_parts(self, task_ids: Sequence[str], before: datetime) -> int:
+        """Removes scratch and `.part` files last written before a time; returns how many."""
+        ...
+
+    async def discard_outputs(self, task_ids: Sequence[str], before: datetime) -> int:
+        """Removes the outputs' subfolders last written before a time; returns how many."""
+        ...
+
+    async def finish_removals(self) -> None:
+        """Removes what an earlier server had put out of sight and not yet removed."""
+        ...
+
+    async def free_bytes(self) -> int:
+        """Returns how much the file system still takes."""
+        ...
+
+
 class MediaInputs(Protocol):
     """Turns what a request says of its media into files of the task."""
 
@@ -283,4 +384,15 @@ class Uploads(Protocol):
 
     async def discard(self, upload_id: str) -> None:
         """Removes an upload; inputs that were taken from it stay."""
+        ...
+
+
+class UploadSweep(Protocol):
+    """Clears up uploads."""
+
+    async def sweep(self, older_than: datetime) -> int:
+        """Removes uploads, whole and broken, last written before a time; returns how many.
+
+        A task that was created from one keeps its own input.
+        """
         ...

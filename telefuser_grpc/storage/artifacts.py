@@ -3,9 +3,9 @@
 <root>/tasks/<task id>/inputs/
                        outputs/videos/ · outputs/images/    what callers may read
                        tmp/<attempt>/                       where attempts write
+<root>/trash/                                               what is being removed
 """
 
-import asyncio
 import errno
 import os
 import shutil
@@ -14,15 +14,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path, PurePosixPath
-from typing import ParamSpec, TypeVar
 
 from telefuser_grpc.domain.artifact import Artifact, OutputFile
 from telefuser_grpc.domain.kinds import MediaType
 from telefuser_grpc.errors import AccessDenied, ArtifactNotFound, OutputInvalid, StorageFull
 from telefuser_grpc.storage.clock import utc_now
-
-P = ParamSpec("P")
-T = TypeVar("T")
+from telefuser_grpc.storage.thread import in_thread
+from telefuser_grpc.storage.trash import remove_folder
 
 REFUSALS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO})
 
@@ -36,7 +34,7 @@ class LocalArtifactStore:
 
     async def prepare(self, task_id: str, attempt: int) -> str:
         scratch = self._folder(task_id) / "tmp" / str(attempt)
-        await _in_thread(_make_empty, scratch)
+        await in_thread(_make_empty, scratch)
         return str(scratch)
 
     async def adopt(
@@ -45,7 +43,7 @@ class LocalArtifactStore:
         folder = "images" if media_type == MediaType.IMAGE else "videos"
         outputs = self._folder(task_id) / "outputs" / folder
         targets = [outputs / _inner_path(file.name) for file in files]
-        await _in_thread(self._move, files, targets)
+        await in_thread(self._move, files, targets)
         now = self._clock()
         return tuple(
             Artifact(
@@ -60,14 +58,14 @@ class LocalArtifactStore:
         )
 
     async def discard_scratch(self, task_id: str) -> None:
-        await _in_thread(_remove, self._folder(task_id) / "tmp")
+        await in_thread(_remove, self._folder(task_id) / "tmp")
 
     async def delete(self, task_id: str) -> None:
-        await _in_thread(_remove, self._folder(task_id))
+        await in_thread(remove_folder, self._folder(task_id), self._root)
 
     async def open_path(self, artifact: Artifact) -> str:
         outputs = self._folder(artifact.task_id) / "outputs"
-        return await _in_thread(_existing, self._root / artifact.path, outputs, artifact.id)
+        return await in_thread(_existing, self._root / artifact.path, outputs, artifact.id)
 
     def input_path(self, task_id: str, name: str) -> str:
         return str(self._folder(task_id) / "inputs" / _inner_path(name))
@@ -85,17 +83,6 @@ class LocalArtifactStore:
                 Path(file.path).replace(target)
             for folder in _with_parents({target.parent for target in targets}, self._root):
                 _sync_folder(folder)
-
-
-async def _in_thread(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-    """Runs file work in a thread, to its end also when the caller is cancelled meanwhile."""
-    work = asyncio.ensure_future(asyncio.to_thread(function, *args, **kwargs))
-    try:
-        return await asyncio.shield(work)
-    except asyncio.CancelledError:
-        await asyncio.wait([work])
-        work.exception()
-        raise
 
 
 def _inner_path(name: str) -> PurePosixPath:

@@ -61,7 +61,15 @@ class Delete:
     task_id: str
 
 
-Write = Create | Save | Append | Delete
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """Stores what an ended task's folder holds."""
+
+    task_id: str
+    size_bytes: int
+
+
+Write = Create | Save | Append | Delete | Measure
 
 
 @dataclass(slots=True)
@@ -86,7 +94,9 @@ class Batch:
         self.event_rows: list[Row] = []
         self.output_rows: list[Row] = []
         self.deleted: dict[int, Task] = {}
+        self.sizes: dict[int, int] = {}
         self.count_changes: Counter[TaskState] = Counter()
+        self.bytes_change = 0
         self._active = active
         self._found = found
 
@@ -101,6 +111,8 @@ class Batch:
                 return self._append(write)
             case Delete():
                 return self._delete(write)
+            case Measure():
+                return self._measure(write)
 
     def _create(self, write: Create) -> Task:
         if earlier := self._earlier(write.task):
@@ -147,15 +159,19 @@ class Batch:
         return task
 
     def _delete(self, write: Delete) -> Task:
-        ordinal, task = self._get(write.task_id)
-        if not task.state.is_terminal:
-            raise TaskNotEnded(task.id, task.state)
+        ordinal, task = self._get_ended(write.task_id)
         self.staged[task.id] = None
         self.count_changes[task.state] -= 1
         self.deleted[ordinal] = task
         self.task_rows.pop(ordinal, None)
+        self.sizes.pop(ordinal, None)
         self.event_rows = [row for row in self.event_rows if row[0] != ordinal]
         self.output_rows = [row for row in self.output_rows if row[1] != ordinal]
+        return task
+
+    def _measure(self, write: Measure) -> Task:
+        ordinal, task = self._get_ended(write.task_id)
+        self.sizes[ordinal] = write.size_bytes
         return task
 
     def _stage(
@@ -174,6 +190,12 @@ class Batch:
         self.event_rows.append(new_event_row)
         self.events.append(event)
         self.staged[task.id] = stored
+
+    def _get_ended(self, task_id: str) -> Stored:
+        stored = self._get(task_id)
+        if not stored.task.state.is_terminal:
+            raise TaskNotEnded(task_id, stored.task.state)
+        return stored
 
     def _get(self, task_id: str) -> Stored:
         stored = self._find(task_id)

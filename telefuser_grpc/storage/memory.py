@@ -15,6 +15,7 @@ class TaskMemory:
 
     def __init__(self) -> None:
         self.deletion_count = 0
+        self.ended_bytes = 0
         self._active: dict[str, Task] = {}  # by age, as a change keeps the key's place
         self._ended: OrderedDict[str, Task] = OrderedDict()
         self._counts: Counter[TaskState] = Counter()

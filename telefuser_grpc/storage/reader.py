@@ -3,7 +3,7 @@
 import asyncio
 import json
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +11,8 @@ from typing import TypeVar
 
 from telefuser_grpc.domain.artifact import Artifact
 from telefuser_grpc.domain.task import Task, TaskEvent, TaskState
-from telefuser_grpc.scheduler.ports import TaskPage, TaskQuery
+from telefuser_grpc.scheduler.ports import EndedTask, TaskPage, TaskQuery
+from telefuser_grpc.storage import endings
 from telefuser_grpc.storage.listing import ordinal_before, page_token
 from telefuser_grpc.storage.rows import Row, decode_task, event_of
 from telefuser_grpc.storage.schema import open_for_reading
@@ -71,6 +72,26 @@ class Reader:
     async def events(self, task_id: str, after_sequence: int) -> Sequence[TaskEvent]:
         """Returns the next events of a task, at least one if there are any."""
         return await self._call(lambda: self._events(task_id, after_sequence))
+
+    async def oldest_ended(
+        self, states: Collection[TaskState], before: int, limit: int
+    ) -> Sequence[EndedTask]:
+        """Returns tasks that ended before a time, in microseconds of Unix time."""
+        return await self._call(lambda: endings.oldest(self._database, states, before, limit))
+
+    async def largest_ended(
+        self, states: Collection[TaskState], above_bytes: int, limit: int
+    ) -> Sequence[EndedTask]:
+        """Returns ended tasks whose folders hold more than some bytes."""
+        return await self._call(lambda: endings.largest(self._database, states, above_bytes, limit))
+
+    async def unmeasured(self, limit: int) -> Sequence[EndedTask]:
+        """Returns ended tasks whose size is not known."""
+        return await self._call(lambda: endings.unmeasured(self._database, limit))
+
+    async def states(self, task_ids: Sequence[str]) -> Mapping[str, TaskState]:
+        """Returns the states of those of the tasks that are stored."""
+        return await self._call(lambda: endings.states_of(self._database, task_ids))
 
     async def _call(self, read: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, read)

@@ -1,6 +1,6 @@
 """Tasks and events as rows, and back."""
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 import msgspec
@@ -14,6 +14,8 @@ from telefuser_grpc.domain.task import (
 )
 
 Row = tuple[Any, ...]
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 encode = msgspec.json.Encoder().encode
 decode_task = msgspec.json.Decoder(Task).decode
@@ -35,7 +37,20 @@ class Stored(NamedTuple):
 def task_row(stored: Stored) -> Row:
     """Returns a row of `tasks`."""
     ordinal, task = stored
-    return (ordinal, task.id, task.kind, task.owner, task.request_id, task.state, encode(task))
+    key = (ordinal, task.id, task.kind, task.owner, task.request_id, task.state)
+    return (*key, encode(task), finish(task))
+
+
+def finish(task: Task) -> int | None:
+    """Returns when a task has ended, in microseconds of Unix time."""
+    if not task.state.is_terminal:
+        return None
+    return microseconds(task.finished_at or task.created_at)
+
+
+def microseconds(time: datetime) -> int:
+    """Returns microseconds of Unix time."""
+    return (time - EPOCH) // timedelta(microseconds=1)
 
 
 def event_row(ordinal: int, event: TaskEvent) -> Row:

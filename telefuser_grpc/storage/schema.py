@@ -7,9 +7,17 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
-VERSION = 1
+from telefuser_grpc.storage.rows import decode_task, finish
+
+VERSION = 2
 APPLICATION_ID = 0x7E1EF05E  # tells the file from other programs' databases
 BUSY_TIMEOUT_SECONDS = 10.0
+
+# When a task has ended, in microseconds of Unix time, and what its folder holds, once measured.
+ENDINGS = """
+CREATE INDEX tasks_by_end ON tasks (state, finished_at, ordinal) WHERE finished_at IS NOT NULL;
+CREATE INDEX tasks_by_size ON tasks (state, size_bytes, ordinal) WHERE finished_at IS NOT NULL;
+"""
 
 # The ordinal orders tasks by their creation and is never given twice. Each index ends with it, so a
 # page of a listing is one range of an index whatever is stored.
@@ -22,7 +30,9 @@ CREATE TABLE tasks (
     owner TEXT NOT NULL,
     request_id TEXT NOT NULL,
     state TEXT NOT NULL,
-    body BLOB NOT NULL
+    body BLOB NOT NULL,
+    finished_at INTEGER,
+    size_bytes INTEGER
 );
 CREATE INDEX tasks_by_state ON tasks (state, ordinal);
 CREATE INDEX tasks_by_kind ON tasks (kind, state, ordinal);
@@ -45,8 +55,19 @@ CREATE TABLE outputs (
     PRIMARY KEY (name, ordinal, position)
 ) WITHOUT ROWID;
 CREATE INDEX outputs_by_task ON outputs (ordinal);
+{ENDINGS}
 PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {VERSION};
+COMMIT;
+"""
+
+FROM_1_TO_2 = f"""
+BEGIN IMMEDIATE;
+ALTER TABLE tasks ADD COLUMN finished_at INTEGER;
+ALTER TABLE tasks ADD COLUMN size_bytes INTEGER;
+UPDATE tasks SET finished_at = finish(body);
+{ENDINGS}
+PRAGMA user_version = 2;
 COMMIT;
 """
 
@@ -119,3 +140,15 @@ def _ensure_tables(database: sqlite3.Connection, name: str) -> None:
         )
     if version == 0:
         database.executescript(TABLES)
+    if version == 1:
+        _migrate(database)
+
+
+def _migrate(database: sqlite3.Connection) -> None:
+    database.create_function("finish", 1, lambda body: finish(decode_task(body)))
+    try:
+        database.executescript(FROM_1_TO_2)
+    except sqlite3.DatabaseError:
+        if database.in_transaction:
+            database.execute("ROLLBACK")
+        raise

@@ -1,6 +1,6 @@
 """Tasks and their events on one machine's disk, in SQLite."""
 
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import datetime
@@ -11,17 +11,19 @@ from typing import Self
 from telefuser_grpc.domain.artifact import Artifact
 from telefuser_grpc.domain.task import Preview, Progress, Task, TaskEvent, TaskState
 from telefuser_grpc.errors import ArtifactNotFound, RequestIdReused, TaskNotFound
-from telefuser_grpc.scheduler.ports import TaskPage, TaskQuery
-from telefuser_grpc.storage.batch import Append, Create, Delete, Save
+from telefuser_grpc.scheduler.ports import EndedTask, TaskPage, TaskQuery
+from telefuser_grpc.storage.batch import Append, Create, Delete, Measure, Save
 from telefuser_grpc.storage.clock import utc_now
+from telefuser_grpc.storage.endings import FOR_EVER
 from telefuser_grpc.storage.memory import ShortStories, TaskMemory
 from telefuser_grpc.storage.reader import Reader
+from telefuser_grpc.storage.rows import microseconds
 from telefuser_grpc.storage.watchers import Hub
 from telefuser_grpc.storage.writer import Commit, Writer
 
 
 class SqliteTaskStore:
-    """A `TaskStore` on one SQLite file, which one server at a time may hold.
+    """A `TaskStore` and `TaskArchive` on one SQLite file, which one server at a time may hold.
 
     A writer thread commits all that waits in one transaction and then tells of it; a reader thread
     reads what is not in memory. The event loop never waits for the disk.
@@ -44,6 +46,7 @@ class SqliteTaskStore:
             await self._reader.open()
             stack.callback(self._hub.close)
             self._memory.load(opened.active, opened.counts)
+            self._memory.ended_bytes = opened.ended_bytes
             self._open = stack.pop_all()
         return self
 
@@ -123,6 +126,29 @@ class SqliteTaskStore:
     async def delete(self, task_id: str) -> Task:
         return await self._writer.submit(Delete(task_id))
 
+    async def oldest_ended(
+        self, states: Collection[TaskState], *, before: datetime | None = None, limit: int
+    ) -> Sequence[EndedTask]:
+        end = microseconds(before) if before else FOR_EVER
+        return await self._reader.oldest_ended(states, end, limit)
+
+    async def largest_ended(
+        self, states: Collection[TaskState], *, above_bytes: int, limit: int
+    ) -> Sequence[EndedTask]:
+        return await self._reader.largest_ended(states, above_bytes, limit)
+
+    async def unmeasured(self, *, limit: int) -> Sequence[EndedTask]:
+        return await self._reader.unmeasured(limit)
+
+    async def measure(self, task_id: str, size_bytes: int) -> None:
+        await self._writer.submit(Measure(task_id, size_bytes))
+
+    def ended_bytes(self) -> int:
+        return self._memory.ended_bytes
+
+    async def states(self, task_ids: Sequence[str]) -> Mapping[str, TaskState]:
+        return await self._reader.states(task_ids)
+
     def _publish(self, commit: Commit) -> None:
         for task in commit.deleted:
             self._memory.remove(task)
@@ -132,4 +158,5 @@ class SqliteTaskStore:
         for task in commit.tasks:
             self._memory.put(task)
         self._memory.count(commit.count_changes)
+        self._memory.ended_bytes += commit.bytes_change
         self._hub.publish(commit.events, [task.id for task in commit.deleted])

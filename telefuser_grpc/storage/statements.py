@@ -6,7 +6,7 @@ busy; so rows travel many to a statement.
 
 import json
 import sqlite3
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import replace
 
 from telefuser_grpc.domain.task import ACTIVE_STATES, TaskState
@@ -32,17 +32,32 @@ SELECT ordinal, body FROM json_each(?) AS request CROSS JOIN tasks
 ON owner = request.value ->> 0 AND request_id = request.value ->> 1 AND request_id != ''
 """
 PUT_TASKS = """
-INSERT INTO tasks (ordinal, id, kind, owner, request_id, state, body) VALUES {rows}
-ON CONFLICT (ordinal) DO UPDATE SET state = excluded.state, body = excluded.body
+INSERT INTO tasks (ordinal, id, kind, owner, request_id, state, body, finished_at) VALUES {rows}
+ON CONFLICT (ordinal) DO UPDATE
+SET state = excluded.state, body = excluded.body, finished_at = excluded.finished_at
 """
 PUT_EVENTS = "INSERT INTO events (ordinal, sequence, time, attempt, kind, body) VALUES {rows}"
 PUT_OUTPUTS = "INSERT INTO outputs (name, ordinal, position) VALUES {rows}"
+SIZE = """
+SELECT coalesce(sum(size_bytes), 0) FROM tasks WHERE ordinal IN (SELECT value FROM json_each(?))
+"""
+MEASURE = """
+UPDATE tasks SET size_bytes = size.value ->> 1 FROM json_each(?) AS size
+WHERE ordinal = size.value ->> 0
+"""
+TOTAL_BYTES = "SELECT coalesce(sum(size_bytes), 0) FROM tasks WHERE finished_at IS NOT NULL"
 DELETE = "DELETE FROM {table} WHERE ordinal IN (SELECT value FROM json_each(?))"
 
 
 def counts(database: sqlite3.Connection) -> dict[TaskState, int]:
     """Returns how many tasks are in each state."""
     return {TaskState(state): count for state, count in database.execute(COUNTS)}
+
+
+def total_bytes(database: sqlite3.Connection) -> int:
+    """Returns what the folders of ended tasks hold, as far as they are measured."""
+    (size,) = database.execute(TOTAL_BYTES).fetchone()
+    return int(size)
 
 
 def last_ordinal(database: sqlite3.Connection) -> int:
@@ -74,12 +89,21 @@ def find(database: sqlite3.Connection, writes: Sequence[Write], active: Containe
 def flush(database: sqlite3.Connection, batch: Batch) -> None:
     """Writes a batch's rows. Deletions go first: they may free an id that the batch takes."""
     if batch.deleted:
+        batch.bytes_change -= _size(database, batch.deleted)
         ordinals = (json.dumps(list(batch.deleted)),)
         for table in ("events", "outputs", "tasks"):
             database.execute(DELETE.format(table=table), ordinals)
     _put(database, PUT_TASKS, list(batch.task_rows.values()))
     _put(database, PUT_EVENTS, batch.event_rows)
     _put(database, PUT_OUTPUTS, batch.output_rows)
+    if batch.sizes:
+        batch.bytes_change += sum(batch.sizes.values()) - _size(database, batch.sizes)
+        database.execute(MEASURE, (json.dumps(list(batch.sizes.items())),))
+
+
+def _size(database: sqlite3.Connection, ordinals: Iterable[int]) -> int:
+    (size,) = database.execute(SIZE, (json.dumps(list(ordinals)),)).fetchone()
+    return int(size)
 
 
 def _put(database: sqlite3.Connection, statement: str, rows: Sequence[Row]) -> None:

@@ -15,9 +15,10 @@ import structlog
 from telefuser_grpc.domain.task import Task, TaskEvent, TaskState
 from telefuser_grpc.errors import ShuttingDown, StorageFull
 from telefuser_grpc.storage import statements
-from telefuser_grpc.storage.batch import Append, Batch, Write
+from telefuser_grpc.storage.batch import Append, Batch, Delete, Save, Write
 from telefuser_grpc.storage.rows import Stored
 from telefuser_grpc.storage.schema import held, open_for_writing
+from telefuser_grpc.storage.spare import Spare
 
 logger = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -29,6 +30,7 @@ class Opened:
 
     active: Sequence[Task]
     counts: Mapping[TaskState, int]
+    ended_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,7 @@ class Commit:
     events: Sequence[TaskEvent]
     deleted: Sequence[Task]
     count_changes: Mapping[TaskState, int]
+    bytes_change: int
 
 
 class Request(NamedTuple):
@@ -61,6 +64,7 @@ class Writer:
     def __init__(self, path: Path, publish: Callable[[Commit], None]) -> None:
         self._path = path
         self._publish = publish
+        self._spare = Spare(path.with_name(f"{path.name}.spare"))
         self._queue: queue.SimpleQueue[Request | None] = queue.SimpleQueue()
         self._thread: Thread | None = None
         self._active: dict[str, Stored] = {}
@@ -103,6 +107,7 @@ class Writer:
     def _run(self, opened: asyncio.Future[Opened]) -> None:
         try:
             with held(self._path), closing(open_for_writing(self._path)) as database:
+                self._spare.hold()
                 self._tell(_resolve, [(opened, self._load(database))])
                 while requests := self._take():
                     self._serve(database, requests)
@@ -113,7 +118,11 @@ class Writer:
         active = statements.active_tasks(database)
         self._active = {stored.task.id: stored for stored in active}
         self._last_ordinal = statements.last_ordinal(database)
-        return Opened([stored.task for stored in active], statements.counts(database))
+        return Opened(
+            [stored.task for stored in active],
+            statements.counts(database),
+            statements.total_bytes(database),
+        )
 
     def _take(self) -> list[Request]:
         """Waits for a request and returns it with all that wait behind it; none at the end."""
@@ -127,16 +136,35 @@ class Writer:
         return requests
 
     def _serve(self, database: sqlite3.Connection, requests: Sequence[Request]) -> None:
+        """Writes a batch; on a full disk only what ends tasks, into the space kept for that."""
+        self._spare.hold_again()
+        ends = [each for each in requests if _is_end(each.write)]
+        if not self._spare.is_spent:
+            fault = self._try(database, requests)
+            if not (ends and isinstance(fault, StorageFull)):
+                self._refuse(requests, fault)
+                return
+            logger.warning("disk is full: only the ends of tasks are written")
+            self._spare.give_up()
+        self._refuse([each for each in requests if not _is_end(each.write)], StorageFull())
+        if ends:
+            self._refuse(ends, self._try(database, ends))
+
+    def _try(self, database: sqlite3.Connection, requests: Sequence[Request]) -> Exception | None:
+        """Commits requests and tells who waits; returns what went wrong instead, if anything."""
         try:
             commit, outcomes = self._commit(database, requests)
         except (
             Exception
         ) as error:  # the batch's border: each caller is told, the next may do better
             logger.error("tasks could not be written", writes=len(requests), error=str(error))
-            refused = StorageFull() if isinstance(error, sqlite3.Error) else error
-            self._tell(_resolve, [(each.future, refused) for each in requests if each.future])
-        else:
-            self._tell(self._announce, commit, outcomes)
+            return StorageFull() if isinstance(error, sqlite3.Error) else error
+        self._tell(self._announce, commit, outcomes)
+        return None
+
+    def _refuse(self, requests: Sequence[Request], fault: Exception | None) -> None:
+        if fault:
+            self._tell(_resolve, [(each.future, fault) for each in requests if each.future])
 
     def _commit(
         self, database: sqlite3.Connection, requests: Sequence[Request]
@@ -164,7 +192,13 @@ class Writer:
             else:
                 self._active[task_id] = stored
         tasks = [stored.task for stored in batch.staged.values() if stored]
-        return Commit(tasks, batch.events, list(batch.deleted.values()), batch.count_changes)
+        return Commit(
+            tasks,
+            batch.events,
+            list(batch.deleted.values()),
+            batch.count_changes,
+            batch.bytes_change,
+        )
 
     def _announce(self, commit: Commit, outcomes: Iterable[Outcome]) -> None:
         self._publish(commit)
@@ -173,6 +207,13 @@ class Writer:
     def _tell(self, callback: Callable[..., None], *args: object) -> None:
         with suppress(RuntimeError):  # the loop is closed, nobody listens
             self._loop.call_soon_threadsafe(callback, *args)
+
+
+def _is_end(write: Write) -> bool:
+    """Tells whether a write leads a task to its end, or takes it away, and begins nothing new."""
+    if isinstance(write, Save):
+        return write.task.state is not TaskState.PROCESSING
+    return isinstance(write, Delete)
 
 
 def _outcome(batch: Batch, write: Write) -> Task | Exception:

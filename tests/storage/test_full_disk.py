@@ -108,14 +108,16 @@ async def test_store_works_again_when_the_disk_does(store: SqliteTaskStore, disk
     assert await sequences(store, done.id) == list(range(1, done.sequence + 1))
 
 
-async def test_one_refused_batch_is_refused_whole(store: SqliteTaskStore, disk: Disk) -> None:
-    running = await store.save(started(await store.create(make_task())))
+async def test_what_begins_something_is_refused_with_its_whole_batch(
+    store: SqliteTaskStore, disk: Disk
+) -> None:
+    waiting = await store.create(make_task())
     await fill(store, disk)
     before = store.counts()
 
     results = await asyncio.gather(
         *[store.create(make_task(fields={"p": "x" * 9000})) for _ in range(20)],
-        store.save(ended(running)),
+        store.save(started(waiting)),
         return_exceptions=True,
     )
 
@@ -124,7 +126,29 @@ async def test_one_refused_batch_is_refused_whole(store: SqliteTaskStore, disk: 
     assert store.counts() == before
 
 
-@pytest.mark.parametrize("statement", range(1, 8))
+async def test_end_of_a_task_is_written_beside_refused_new_ones(
+    store: SqliteTaskStore, disk: Disk
+) -> None:
+    """Each is written alone where the whole batch is too much for the disk."""
+    running = await store.save(started(await store.create(make_task())))
+    old = await store.save(ended(await store.save(started(await store.create(make_task())))))
+    await fill(store, disk)
+
+    *created, deleted, done = await asyncio.gather(
+        *[store.create(make_task(fields={"p": "x" * 9000})) for _ in range(20)],
+        store.delete(old.id),
+        store.save(ended(running)),
+        return_exceptions=True,
+    )
+
+    assert all(isinstance(each, StorageFull) for each in created)
+    assert deleted == old
+    assert isinstance(done, Task)
+    assert done.state is TaskState.COMPLETED
+    assert await sequences(store, done.id) == [1, 2, 3]
+
+
+@pytest.mark.parametrize("statement", range(1, 9))
 async def test_failure_of_any_statement_changes_nothing(
     store: SqliteTaskStore, disk: Disk, statement: int
 ) -> None:
@@ -156,7 +180,7 @@ async def test_failure_of_any_statement_changes_nothing(
     assert await store.find_output(f"{task.id}.mp4") == done.artifacts[0]
     assert await insist(store.delete, task.id) == done
     assert sum(store.counts().values()) == 0
-    assert failures == {1: 4, 2: 4, 3: 4, 4: 4, 5: 3, 6: 2, 7: 0}[statement]
+    assert failures == {1: 4, 2: 4, 3: 4, 4: 4, 5: 3, 6: 2, 7: 1, 8: 0}[statement]
 
 
 async def test_watchers_see_nothing_of_a_refused_batch(store: SqliteTaskStore, disk: Disk) -> None:
