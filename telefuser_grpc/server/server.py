@@ -12,6 +12,8 @@ from grpc_reflection.v1alpha import reflection
 
 from telefuser_grpc._gen.envoy.service.auth.v3 import external_auth_pb2_grpc
 from telefuser_grpc._gen.telefuser.rest.v1 import (
+    rest_docs_service_pb2,
+    rest_docs_service_pb2_grpc,
     rest_file_service_pb2,
     rest_file_service_pb2_grpc,
     rest_system_service_pb2,
@@ -36,6 +38,7 @@ from telefuser_grpc.scheduler.service import Service
 from telefuser_grpc.server.artifacts import ArtifactServicer
 from telefuser_grpc.server.interceptors.boundary import Boundary
 from telefuser_grpc.server.rest.bodies import ErrorFormat, error_body
+from telefuser_grpc.server.rest.docs import RestDocsServicer
 from telefuser_grpc.server.rest.files import FileGuard, RestFileServicer
 from telefuser_grpc.server.rest.system import RestSystemServicer
 from telefuser_grpc.server.rest.tasks import RestTaskServicer
@@ -49,6 +52,7 @@ MODULES = (
     rest_task_service_pb2,
     rest_file_service_pb2,
     rest_system_service_pb2,
+    rest_docs_service_pb2,
 )
 OPTIONS = (
     ("grpc.so_reuseport", 0),  # a second server on the port must fail, not share it
@@ -142,6 +146,9 @@ class Server:
         rest_system_service_pb2_grpc.add_RestSystemServiceServicer_to_server(
             RestSystemServicer(use.service, metrics=use.metrics), server
         )
+        rest_docs_service_pb2_grpc.add_RestDocsServiceServicer_to_server(
+            RestDocsServicer(_openapi), server
+        )
         external_auth_pb2_grpc.add_AuthorizationServicer_to_server(
             FileGuard(use.library, self._error_body), server
         )
@@ -158,3 +165,10 @@ class Server:
 def service_names(module: Any) -> list[str]:
     """Returns the full names of the services that a generated module describes."""
     return [each.full_name for each in module.DESCRIPTOR.services_by_name.values()]
+
+
+def _openapi() -> dict[str, Any]:
+    # Imported when it is asked for: most servers never are, and its models take memory.
+    from telefuser_grpc.server.openapi.document import document
+
+    return document()

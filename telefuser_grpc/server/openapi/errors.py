@@ -1,0 +1,294 @@
+"""The errors that operations end with: their bodies, and one description of each."""
+
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+from telefuser_grpc.server.openapi.operation import JSON, Answer, Content
+from telefuser_grpc.server.openapi.schemas import Described, reference
+
+
+class Fault(Described):
+    """One thing that is wrong with a request."""
+
+    loc: list[str | int] = Field(
+        description="Where: `body`, `query`, `path` or `header`, then the names inside it.",
+        examples=[["body", "seed"]],
+    )
+    msg: str = Field(
+        description="What is wrong and how to mend it.",
+        examples=["Input should be a valid integer"],
+    )
+    type: str = Field(description="The kind of fault, for programs.", examples=["int_parsing"])
+
+
+class FaultList(Described):
+    """Everything that is wrong with a request, up to twenty faults."""
+
+    detail: list[Fault] = Field(description="The faults.", min_length=1)
+
+
+class ErrorText(Described):
+    """Why a request was refused."""
+
+    detail: str = Field(description="One sentence.", examples=["Task not found"])
+
+
+class Refusal(Described):
+    """What cannot be used or made, with what would help."""
+
+    detail: list[Fault] = Field(description="The faults.", min_length=1)
+    message: str = Field(
+        description="All in one sentence.", examples=["Task 'i2v' is missing required inputs"]
+    )
+
+
+class UnsupportedTaskError(Refusal):
+    """The pipeline makes no such kind of task."""
+
+    supported_tasks: list[str] = Field(description="What it makes.", examples=[["t2v", "t2i"]])
+
+
+class TaskNotInferredError(Refusal):
+    """No kind of task takes these inputs, and none was named."""
+
+    candidate_tasks: list[str] = Field(description="Kinds that would take them: none.")
+    supported_tasks: list[str] = Field(description="What it makes.", examples=[["t2v", "t2i"]])
+
+
+class MissingInputsError(Refusal):
+    """Files that the kind of task needs are absent."""
+
+    required_inputs: list[str] = Field(
+        description="The files that it needs.", examples=[["first_image_path"]]
+    )
+    missing_inputs: list[str] = Field(
+        description="Those that are absent.", examples=[["first_image_path"]]
+    )
+
+
+class MissingParametersError(Refusal):
+    """Parameters that the kind of task needs are absent or empty."""
+
+    required_parameters: list[str] = Field(
+        description="The parameters that it needs.", examples=[["prompt"]]
+    )
+    missing_parameters: list[str] = Field(
+        description="Those that are absent.", examples=[["prompt"]]
+    )
+
+
+def _error(
+    description: str,
+    examples: dict[str, Any],
+    *models: type[BaseModel],
+    headers: tuple[str, ...] = (),
+) -> Answer:
+    first, *others = models
+    schema = {"anyOf": [reference(each) for each in models]} if others else reference(first)
+    return Answer(
+        description=description,
+        content={JSON: Content(schema=schema, examples=examples)},
+        headers=headers,
+    )
+
+
+def _text(description: str, *details: str, headers: tuple[str, ...] = ()) -> Answer:
+    examples = {f"text{number}": {"detail": each} for number, each in enumerate(details, 1)}
+    return _error(description, examples, ErrorText, headers=headers)
+
+
+def _fault(kind: str, msg: str, *loc: str | int) -> dict[str, Any]:
+    return {"type": kind, "loc": list(loc), "msg": msg}
+
+
+def _refusal(kind: str, field: str, message: str, **helpers: list[str]) -> dict[str, Any]:
+    return {"detail": [_fault(kind, message, "body", field)], "message": message, **helpers}
+
+
+MODELS = (
+    ErrorText,
+    FaultList,
+    Refusal,
+    UnsupportedTaskError,
+    TaskNotInferredError,
+    MissingInputsError,
+    MissingParametersError,
+)
+ERRORS: dict[str, tuple[int, Answer]] = {
+    "BadPath": (
+        400,
+        _text("The path or the query is no UTF-8.", "The path or the query is not UTF-8"),
+    ),
+    "Refused": (
+        400,
+        _error(
+            "The pipeline's contract refuses the request, or a file cannot be used.",
+            {
+                "unsupported": _refusal(
+                    "unsupported",
+                    "task",
+                    "Task 'vsr' is not supported by the current pipeline",
+                    supported_tasks=["t2v"],
+                ),
+                "missing input": _refusal(
+                    "missing_input",
+                    "first_image_path",
+                    "Task 'i2v' is missing required inputs",
+                    required_inputs=["first_image_path"],
+                    missing_inputs=["first_image_path"],
+                ),
+                "missing parameter": _refusal(
+                    "missing_parameter",
+                    "prompt",
+                    "Task 't2v' is missing required parameters",
+                    required_parameters=["prompt"],
+                    missing_parameters=["prompt"],
+                ),
+                "output path": {
+                    "detail": [
+                        _fault(
+                            "output_path",
+                            "Absolute paths are not allowed",
+                            "body",
+                            "output_path",
+                        )
+                    ]
+                },
+            },
+            *MODELS,
+        ),
+    ),
+    "AccessDenied": (
+        403,
+        _text("The path names a file that nobody may read.", "Access to this file is not allowed"),
+    ),
+    "TaskNotFound": (404, _text("No such task.", "Task not found")),
+    "FileNotFound": (404, _text("No such file.", "File not found")),
+    "PageNotFound": (404, _text("No such page.", "Not Found")),
+    "Conflict": (
+        409,
+        _text(
+            "The id belongs to another task, or the idempotency key to another request.",
+            "Task ID film already exists",
+        ),
+    ),
+    "TooLarge": (
+        413,
+        _error(
+            "The body, or a file in it, is larger than allowed.",
+            {
+                "body": {"detail": "The request body is too large"},
+                "file": {
+                    "detail": [
+                        _fault(
+                            "input_rejected",
+                            "larger than the 104857600 bytes that an input may have",
+                            "body",
+                            "first_image_path",
+                        )
+                    ],
+                    "message": "first_image_path: larger than the 104857600 bytes that an input "
+                    "may have",
+                },
+            },
+            Refusal,
+            FaultList,
+            ErrorText,
+        ),
+    ),
+    "UnsupportedMediaType": (
+        415,
+        _text(
+            "The body is no form.",
+            "Content-Type is 'text/plain'; send multipart/form-data or "
+            "application/x-www-form-urlencoded",
+        ),
+    ),
+    "RangeNotSatisfiable": (
+        416,
+        _text(
+            "The range begins beyond the end of the file.",
+            "offset is beyond the end of the file (18234 bytes)",
+            headers=("Content-Range",),
+        ),
+    ),
+    "InvalidFields": (
+        422,
+        _error(
+            "Fields are wrong, or the body is no JSON object.",
+            {
+                "field": {
+                    "detail": [
+                        _fault(
+                            "int_parsing",
+                            "Input should be a valid integer, unable to parse string as an integer",
+                            "body",
+                            "seed",
+                        )
+                    ]
+                },
+                "no JSON": {
+                    "detail": [
+                        _fault("json_invalid", "JSON decode error: Expecting value", "body", 0)
+                    ]
+                },
+            },
+            FaultList,
+        ),
+    ),
+    "InvalidParameters": (
+        422,
+        _error(
+            "A parameter of the query or a header is wrong.",
+            {
+                "header": {
+                    "detail": [
+                        _fault(
+                            "int_parsing",
+                            "Input should be the id of an event",
+                            "header",
+                            "Last-Event-ID",
+                        )
+                    ]
+                }
+            },
+            FaultList,
+        ),
+    ),
+    "RateLimited": (
+        429,
+        _text(
+            "Too many requests from this address.",
+            "Too many requests",
+            headers=("Retry-After", "X-RateLimit-Limit", "X-RateLimit-Remaining"),
+        ),
+    ),
+    "InternalError": (
+        500,
+        _text(
+            "The server met a fault of its own; its log has the details.", "Internal Server Error"
+        ),
+    ),
+    "Unavailable": (
+        503,
+        _text(
+            "The queue is full, the pipeline is not loaded, or the server is stopping.",
+            "Task queue is full (max 10 tasks)",
+            "Service temporarily unavailable",
+            headers=("Retry-After",),
+        ),
+    ),
+    "GatewayTimeout": (
+        504,
+        _text("The server did not answer in time.", "The server did not answer in time"),
+    ),
+    "StorageFull": (
+        507,
+        _text(
+            "The server's disk is full.",
+            "The server's disk is full or refuses writes; try again later",
+            headers=("Retry-After",),
+        ),
+    ),
+}
