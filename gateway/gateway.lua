@@ -1,14 +1,39 @@
 -- Shapes what REST callers send and get. It stands before the transcoder, so it sees requests
--- before, and responses after, transcoding. What gRPC callers send and get passes untouched.
+-- before, and responses after, transcoding. Of gRPC calls it only touches ids and rate limits.
+
+local NOTES = "telefuser" -- what is remembered of the request until the response
+local UNLIMITED = 4294967295
 
 local INTERNAL = { -- never shown to a REST caller
-  "x-http-status", "x-error-json", "x-content-length", "grpc-status", "grpc-message",
-  "grpc-status-details-bin", "grpc-accept-encoding", "grpc-encoding",
+  "x-http-status", "x-error-json", "x-content-length", "x-rate-limited", "grpc-status",
+  "grpc-message", "grpc-status-details-bin", "grpc-accept-encoding", "grpc-encoding",
 }
 
 local GENERIC = { -- instead of a text that may be an exception's
   [500] = '"Internal Server Error"',
   [501] = '"Not Implemented"',
+}
+
+local INTEGER = { "Input should be a valid integer", "int_parsing" }
+local NUMBER = { "Input should be a valid number", "float_parsing" }
+local EXPECTED = { -- of a parameter in the query, by its type
+  BOOL = { "Input should be true or false", "bool_parsing" },
+  INT32 = INTEGER, INT64 = INTEGER, SINT32 = INTEGER, SINT64 = INTEGER,
+  UINT32 = INTEGER, UINT64 = INTEGER, FIXED32 = INTEGER, FIXED64 = INTEGER,
+  FLOAT = NUMBER, DOUBLE = NUMBER,
+}
+
+local OPENAI = { images = true, videos = true, models = true }
+local OPENAI_CODES = {
+  [404] = "not_found", [405] = "method_not_allowed", [408] = "timeout", [413] = "request_too_large",
+  [429] = "rate_limit_exceeded", [503] = "unavailable", [504] = "timeout",
+}
+
+local UTF8 = { -- well-formed sequences of several bytes, the longest first
+  "\240[\144-\191][\128-\191][\128-\191]", "[\241-\243][\128-\191][\128-\191][\128-\191]",
+  "\244[\128-\143][\128-\191][\128-\191]", "\224[\160-\191][\128-\191]",
+  "[\225-\236\238\239][\128-\191][\128-\191]", "\237[\128-\159][\128-\191]",
+  "[\194-\223][\128-\191]",
 }
 
 local function is_grpc(headers)
@@ -17,6 +42,20 @@ end
 
 local function is_sane(id)
   return id and #id <= 128 and id:match("^[%w_.-]+$")
+end
+
+local function is_openai(path)
+  local face, rest = (path or ""):match("^/v1/(%a+)(.?)")
+  return OPENAI[face] and (rest == "" or rest == "/")
+end
+
+-- Whether the bytes that a path or query stands for are UTF-8 without NUL; if not, what they are.
+local function unreadable(target)
+  if target:find("%00", 1, true) then return "a NUL character" end
+  if not target:find("%%[89A-Fa-f]") and not target:find("[\128-\255]") then return end
+  local rest = target:gsub("%%(%x%x)", function(hex) return string.char(tonumber(hex, 16)) end)
+  for _, sequence in ipairs(UTF8) do rest = rest:gsub(sequence, ".") end
+  return rest:find("[\128-\255]") and "bytes that are not UTF-8"
 end
 
 local function fresh_id()
@@ -30,23 +69,109 @@ end
 
 function envoy_on_request(handle)
   local headers = handle:headers()
-  if not is_sane(headers:get("x-request-id")) then
-    headers:replace("x-request-id", fresh_id())
+  local id = headers:get("x-request-id")
+  if not is_sane(id) then
+    id = fresh_id()
+    headers:replace("x-request-id", id)
   end
-  if not is_grpc(headers) then
-    headers:remove("grpc-timeout") -- deadlines of REST requests are the gateway's
+  local target = headers:get(":path") or ""
+  local notes = handle:streamInfo():dynamicMetadata()
+  notes:set(NOTES, "request_id", id)
+  notes:set(NOTES, "path", target:match("^[^?]*"))
+  notes:set(NOTES, "method", headers:get(":method"))
+  if is_grpc(headers) then return end
+
+  headers:remove("grpc-timeout") -- deadlines of REST requests are the gateway's
+  local what = unreadable(target)
+  if what then handle:respond({ [":status"] = "400" }, "The path or the query holds " .. what) end
+end
+
+-- The limit without its burst: the burst is a reserve beyond what is promised.
+local function show_rate(headers, options)
+  local capacity = tonumber(headers:get("x-ratelimit-limit"))
+  local left = tonumber(headers:get("x-ratelimit-remaining"))
+  headers:remove("x-ratelimit-reset")
+  if not capacity or not left or capacity >= UNLIMITED then
+    headers:remove("x-ratelimit-limit")
+    headers:remove("x-ratelimit-remaining")
+    return
   end
+  local burst = options:get("burst")
+  headers:replace("x-ratelimit-limit", ("%d"):format(capacity - burst))
+  headers:replace("x-ratelimit-remaining", ("%d"):format(math.max(0, left - burst)))
+  headers:replace("x-ratelimit-window", ("%d"):format(options:get("window_seconds")))
+end
+
+local function too_many(headers, id)
+  local wait = headers:get("retry-after") or "1"
+  return ([[{"error":{"code":"RATE_LIMIT_EXCEEDED","message":"Too many requests","request_id":"%s",]]
+    .. [["details":{"limit":%s,"window_seconds":%s,"retry_after_seconds":%s,]]
+    .. [["friendly_message":"You have sent more requests than the service takes. Wait %s s, then go on.",]]
+    .. [["suggestions":["Wait as many seconds as the header Retry-After says before the next request",]]
+    .. [["Watch a task at /v1/tasks/{task_id}/events instead of asking for its status again and again",]]
+    .. [["Ask the operator for a higher limit (TELEFUSER_RATE_LIMIT_RPM)"]}}}]]):format(
+    id, headers:get("x-ratelimit-limit"), headers:get("x-ratelimit-window"), wait, wait)
+end
+
+-- What goes below `detail`, the same in words, and the parameter that is wrong: all three are JSON.
+local function explain(text, code)
+  local bare = text:match('^{"code":%d+,"message":(".-"),"details":%[') -- of the server, without a body
+  if bare then
+    bare = GENERIC[code] or bare
+    return bare, bare, "null"
+  end
+  local field, kind = text:match('^{"detail":%[.-"msg":"([%w_.]+): invalid value .*TYPE_(%w+)"')
+  if EXPECTED[kind] then
+    local said, type = unpack(EXPECTED[kind])
+    local detail = ('[{"loc":["query","%s"],"msg":"%s","type":"%s"}]'):format(field, said, type)
+    return detail, ('"%s: %s"'):format(field, said), ('"%s"'):format(field)
+  end
+  local detail = text:match('^{"detail":(.*)}%s*$')
+  local said = detail and (detail:match('^%s*(".*")$') or detail:match('"msg":(".*"),"type":'))
+  return detail, said or '"The request is not valid"', "null"
+end
+
+local function with_error(detail, message, param, code)
+  local type = code == 429 and "rate_limit_error"
+    or code >= 500 and "server_error" or "invalid_request_error"
+  local name = OPENAI_CODES[code] and ('"%s"'):format(OPENAI_CODES[code]) or "null"
+  return ('{"error":{"message":%s,"type":"%s","param":%s,"code":%s},"detail":%s}'):format(
+    message, type, param, name, detail)
+end
+
+-- Words an error that has no body of the server's: the gateway's own, or a bare status.
+local function word(handle, code, notes, limited)
+  local buffer = handle:body(true)
+  local headers = handle:headers() -- the wrapper from before died at body()
+  local detail, message, param = limited, '"Too many requests"', "null"
+  if not limited then
+    detail, message, param = explain(buffer:getBytes(0, buffer:length()), code)
+  end
+  if not detail then return end
+  if not is_openai(notes.path) then
+    buffer:setBytes('{"detail":' .. detail .. "}")
+    return
+  end
+  if code == 504 then headers:replace("x-should-retry", "false") end -- it may have begun
+  buffer:setBytes(with_error(detail, message, param, code))
 end
 
 -- The server names the HTTP status (x-http-status), the body of an error (x-error-json) and the
 -- length of a stream (x-content-length) in its metadata.
 function envoy_on_response(handle)
   local headers = handle:headers()
+  local options = handle:filterContext()
+  local notes = handle:streamInfo():dynamicMetadata():get(NOTES) or {}
+  local id = notes.request_id or fresh_id()
+  headers:replace("x-request-id", id)
+  if options:get("burst") then show_rate(headers, options) end
+  if options:get("cors") then headers:add("vary", "Origin") end
   if is_grpc(headers) then return end
 
   local status = headers:get("x-http-status")
   local length = headers:get("x-content-length")
   local body = headers:get("x-error-json")
+  local limited = headers:get("x-rate-limited") and too_many(headers, id)
   for _, name in ipairs(INTERNAL) do headers:remove(name) end
   if status then headers:replace(":status", status) end
   if length then headers:replace("content-length", length) end
@@ -56,18 +181,7 @@ function envoy_on_response(handle)
   if body then
     handle:body(true):setBytes(body)
     handle:headers():replace("content-type", "application/json") -- the old wrapper died at body()
-  elseif code >= 400 and is_json then
-    local buffer = handle:body(true)
-    local text = buffer:getBytes(0, buffer:length())
-    local message = text:match('^{"code":%d+,"message":(".-"),"details":%[')
-    if message then -- an error that nobody gave a body
-      if message:find("DecodeError", 1, true) then
-        handle:headers():replace(":status", "400") -- bytes in the path or query that are no text
-        message = '"The path or the query is not UTF-8"'
-      else
-        message = GENERIC[code] or message
-      end
-      buffer:setBytes('{"detail":' .. message .. "}")
-    end
+  elseif code >= 400 and is_json and not status and notes.method ~= "HEAD" then
+    word(handle, code, notes, limited)
   end
 end

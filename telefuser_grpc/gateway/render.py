@@ -10,6 +10,7 @@ import yaml
 
 from telefuser_grpc.gateway.descriptors import descriptor_set, http_routes, rpc_methods
 from telefuser_grpc.gateway.options import GatewayError, GatewayOptions
+from telefuser_grpc.gateway.rate_limit import descriptors
 from telefuser_grpc.gateway.routes import routing_table
 
 Config = dict[str, Any]
@@ -23,6 +24,7 @@ DESCRIPTORS = "descriptors.binpb"
 SCRIPT = "gateway.lua"
 
 _CORS = "envoy.filters.http.cors"
+_RATE_LIMIT = "envoy.filters.http.local_ratelimit"
 _FILE_FILTERS = ("envoy.filters.http.ext_authz", "envoy.filters.http.file_server")
 
 
@@ -117,6 +119,7 @@ def _socket_address(host: str, port: int) -> Config:
 
 
 def _connection_manager(manager: Config, options: GatewayOptions) -> None:
+    manager["xff_num_trusted_hops"] = options.trusted_proxies
     manager["drain_timeout"] = f"{options.drain_timeout_seconds:g}s"
     if not options.access_log:
         del manager["access_log"]
@@ -126,11 +129,21 @@ def _connection_manager(manager: Config, options: GatewayOptions) -> None:
         manager["tracing"]["provider"]["typed_config"]["service_name"] = options.service_name
     host = manager["route_config"]["virtual_hosts"][0]
     host["routes"] = routing_table(http_routes(), rpc_methods(), options)
+    settings = host["typed_per_filter_config"]
+    settings["envoy.filters.http.lua"]["filter_context"] = _told_to_script(options)
     if options.cors_origins:
-        policy = host["typed_per_filter_config"][_CORS]
-        policy["allow_origin_string_match"] = [_origin(each) for each in options.cors_origins]
+        origins = [_origin(each) for each in options.cors_origins]
+        settings[_CORS]["allow_origin_string_match"] = origins
     else:
-        del host["typed_per_filter_config"]
+        del settings[_CORS]
+
+
+def _told_to_script(options: GatewayOptions) -> Config:
+    told: Config = {"cors": True} if options.cors_origins else {}
+    if options.rate_limit is not None:
+        told["burst"] = options.rate_limit.burst
+        told["window_seconds"] = options.rate_limit.window_seconds
+    return told
 
 
 def _origin(origin: str) -> Config:
@@ -141,6 +154,8 @@ def _filters(manager: Config, options: GatewayOptions) -> None:
     settings = {each["name"]: each["typed_config"] for each in manager["http_filters"]}
     settings["body-limit-json"]["max_request_bytes"] = options.max_json_body_bytes
     settings["body-limit-upload"]["max_request_bytes"] = options.max_upload_bytes
+    if options.rate_limit is not None:
+        settings[_RATE_LIMIT]["descriptors"] = descriptors(options.rate_limit)
     transcoder = settings["envoy.filters.http.grpc_json_transcoder"]
     transcoder["services"] = sorted({each.service for each in http_routes()})
     transcoder["max_request_body_size"] = options.max_json_body_bytes
@@ -158,8 +173,8 @@ def _unused_filters(options: GatewayOptions) -> set[str]:
     unused = set()
     if not options.cors_origins:
         unused.add(_CORS)
+    if options.rate_limit is None:
+        unused.add(_RATE_LIMIT)
     if options.artifact_root is None:
         unused.update(_FILE_FILTERS)
-    if not any(each.client_streaming for each in http_routes()):
-        unused.add("body-limit-upload")
     return unused

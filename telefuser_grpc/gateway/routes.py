@@ -7,18 +7,23 @@ transcoding (the `rpc-*` routes: they carry the timeouts). A gRPC call only meet
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from google.protobuf.descriptor import MethodDescriptor
 
 from telefuser_grpc.gateway.descriptors import HttpRoute
 from telefuser_grpc.gateway.options import GatewayOptions
+from telefuser_grpc.gateway.rate_limit import call_limits, is_expensive_call, rest_limits
 
 CLUSTER = "server"
 INTERNAL_SERVICE = "envoy.service.auth.v3.Authorization"
 
 _FILTER_CONFIG = "type.googleapis.com/envoy.config.route.v3.FilterConfig"
+_COMPRESSOR = "envoy.filters.http.compressor"
 _DOWNLOAD = "RestFileService.DownloadFile"
+# Documented paths that answer with what they made, not with a task.
+_LONG_CALLS = r"/v1/images/(generations|edits|variations)|(/v1)?/generate"
 
 Route = dict[str, Any]
 
@@ -27,21 +32,50 @@ def routing_table(
     bindings: Sequence[HttpRoute], methods: Sequence[MethodDescriptor], options: GatewayOptions
 ) -> list[Route]:
     """Returns Envoy's routes, the first match first."""
-    services = sorted({_service(each) for each in methods} - {INTERNAL_SERVICE})
+    rpcs = [_rpc_of(each, bindings) for each in methods]
+    services = sorted({each.service for each in rpcs} - {INTERNAL_SERVICE})
     transcoded = {each.service for each in bindings}
     return [
         _refused(INTERNAL_SERVICE),
-        *(_stream(each, options) for each in methods if _streams(each)),
+        *(_special(each, options) for each in rpcs if each.is_special),
         *(_rest_calls(each, options) for each in services if each in transcoded),
         *(_grpc_calls(f"/{each}/", options) for each in services if each not in transcoded),
         _grpc_calls("/grpc.", options),
-        *_documented(bindings, serves_files=options.artifact_root is not None),
+        *_documented(bindings, options),
         {"name": "unknown", "match": {"prefix": "/"}, "route": {"cluster": CLUSTER}},
     ]
 
 
-def _service(method: MethodDescriptor) -> str:
-    return str(method.containing_service.full_name)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Rpc:
+    service: str
+    path: str
+    bindings: tuple[HttpRoute, ...]
+    is_stream: bool
+    is_upload: bool
+
+    @property
+    def is_special(self) -> bool:
+        return self.is_stream or self.is_long or self.is_expensive
+
+    @property
+    def is_long(self) -> bool:
+        return any(re.fullmatch(_LONG_CALLS, each.example) for each in self.bindings)
+
+    @property
+    def is_expensive(self) -> bool:
+        return is_expensive_call(self.path, self.bindings)
+
+
+def _rpc_of(method: MethodDescriptor, bindings: Sequence[HttpRoute]) -> _Rpc:
+    service, name = method.containing_service.full_name, method.name
+    return _Rpc(
+        service=service,
+        path=f"/{service}/{name}",
+        bindings=tuple(e for e in bindings if (e.service, e.method) == (service, name)),
+        is_stream=bool(method.server_streaming or method.client_streaming),
+        is_upload=bool(method.client_streaming),
+    )
 
 
 def _refused(service: str) -> Route:
@@ -53,13 +87,24 @@ def _refused(service: str) -> Route:
     }
 
 
-def _streams(method: MethodDescriptor) -> bool:
-    return bool(method.server_streaming or method.client_streaming)
+def _special(rpc: _Rpc, options: GatewayOptions) -> Route:
+    limits = _limits(rpc, options)
+    if options.rate_limit is not None and rpc.is_expensive:
+        limits["rate_limits"] = call_limits()
+    return _rpc(rpc.path, {"path": rpc.path}, limits)
 
 
-def _stream(method: MethodDescriptor, options: GatewayOptions) -> Route:
-    path = f"/{_service(method)}/{method.name}"
-    return _rpc(path, {"path": path}, _unlimited(options))
+def _limits(rpc: _Rpc, options: GatewayOptions) -> Route:
+    if not rpc.bindings:
+        return _unlimited(options)
+    if rpc.is_upload:
+        return {"timeout": "0s", "idle_timeout": _seconds(options.rpc_timeout_seconds)}
+    if rpc.is_stream:
+        return _unlimited(options)
+    if rpc.is_long:
+        limit = _seconds(options.long_rpc_timeout_seconds)
+        return {"timeout": limit, "idle_timeout": limit}
+    return {"timeout": _seconds(options.rpc_timeout_seconds)}
 
 
 def _rest_calls(service: str, options: GatewayOptions) -> Route:
@@ -85,13 +130,13 @@ def _unlimited(options: GatewayOptions) -> Route:
     return {"timeout": "0s", "idle_timeout": _seconds(options.stream_idle_timeout_seconds)}
 
 
-def _documented(bindings: Sequence[HttpRoute], *, serves_files: bool) -> list[Route]:
+def _documented(bindings: Sequence[HttpRoute], options: GatewayOptions) -> list[Route]:
     routes = []
     for template in sorted({each.path_template for each in bindings}, key=_most_literal_first):
         here = [each for each in bindings if each.path_template == template]
-        if serves_files and _serves_files(here):
-            routes.append(_file(here[0]))
-        routes.append(_known(here, allow=_allowed_methods(here[0].example, bindings)))
+        if options.artifact_root is not None and _serves_files(here):
+            routes.append(_file(here, options))
+        routes.append(_known(here, options, allow=_allowed_methods(here[0].example, bindings)))
     return routes
 
 
@@ -107,31 +152,38 @@ def _serves_files(bindings: Sequence[HttpRoute]) -> bool:
     return any(f"{each.service}.{each.method}".endswith(_DOWNLOAD) for each in bindings)
 
 
-def _file(binding: HttpRoute) -> Route:
+def _file(bindings: Sequence[HttpRoute], options: GatewayOptions) -> Route:
+    methods = {"name": ":method", "string_match": {"safe_regex": {"regex": "GET|HEAD"}}}
     return {
         "name": "file",
-        "match": {
-            "safe_regex": {"regex": binding.regex},
-            "headers": [{"name": ":method", "string_match": {"safe_regex": {"regex": "GET|HEAD"}}}],
-        },
-        "route": {"cluster": CLUSTER},
+        "match": {"safe_regex": {"regex": bindings[0].regex}, "headers": [methods]},
+        "route": _forward(bindings, options),
         "typed_per_filter_config": {
             "envoy.filters.http.ext_authz": _on(),
             "envoy.filters.http.file_server": _on(),
+            _COMPRESSOR: _off(),
         },
     }
 
 
-def _known(bindings: Sequence[HttpRoute], *, allow: str) -> Route:
+def _known(bindings: Sequence[HttpRoute], options: GatewayOptions, *, allow: str) -> Route:
     route: Route = {
         "name": f"known-{bindings[0].service.rpartition('.')[2]}.{bindings[0].method}",
         "match": {"safe_regex": {"regex": bindings[0].regex}},
-        "route": {"cluster": CLUSTER},
+        "route": _forward(bindings, options),
         "metadata": {"filter_metadata": {"telefuser": {"allow": allow}}},
     }
+    filters: Route = {}
     if any(each.client_streaming for each in bindings):
-        route["typed_per_filter_config"] = {"body-limit-json": _off(), "body-limit-upload": _on()}
-    return route
+        filters |= {"body-limit-json": _off(), "body-limit-upload": _on()}
+    if any(each.server_streaming for each in bindings):
+        filters[_COMPRESSOR] = _off()
+    return route | ({"typed_per_filter_config": filters} if filters else {})
+
+
+def _forward(bindings: Sequence[HttpRoute], options: GatewayOptions) -> Route:
+    limits = rest_limits(bindings) if options.rate_limit is not None else []
+    return {"cluster": CLUSTER} | ({"rate_limits": limits} if limits else {})
 
 
 def _off() -> Route:

@@ -1,5 +1,6 @@
 """One Envoy and one server behind it for each module of tests."""
 
+import asyncio
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from telefuser_grpc.gateway.process import Gateway
 from tests.gateway.upstream import Upstream, serving
 
 LIMIT = 200_000
+UPLOAD_LIMIT = 20 * LIMIT
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +53,7 @@ async def gateway(folder: Path, upstream: Upstream) -> AsyncIterator[Gateway]:
         port=0,
         artifact_root=upstream.artifacts,
         max_json_body_bytes=LIMIT,
+        max_upload_bytes=UPLOAD_LIMIT,
         rpc_timeout_seconds=0.5,
         cors_origins=("https://studio.example",),
     )
@@ -69,3 +72,13 @@ async def http(gateway: Gateway) -> AsyncIterator[httpx.AsyncClient]:
 async def channel(gateway: Gateway) -> AsyncIterator[grpc.aio.Channel]:
     async with grpc.aio.insecure_channel(f"127.0.0.1:{gateway.port}") as channel:
         yield channel
+
+
+async def exchange(port: int, request: bytes) -> str:
+    """Sends what no HTTP library would, and returns all that comes back until the end."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(request)
+    async with asyncio.timeout(10):
+        answer = await reader.read()
+    writer.close()
+    return answer.decode()

@@ -15,6 +15,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 FILES = "/v1/files/download"
 CLIP = f"{FILES}/tasks/t1/outputs/clip.mp4"
 CONTENT = bytes(range(200))
+NOT_ALLOWED = '{"detail": "Access to this file is not allowed"}'
 
 
 async def test_file_is_sent_whole_and_described(http: httpx.AsyncClient) -> None:
@@ -163,14 +164,18 @@ async def test_check_can_send_the_caller_elsewhere(http: httpx.AsyncClient) -> N
         ("/nothing.mp4", 404, '{"detail": "File not found"}'),
         ("/", 404, '{"detail": "File not found"}'),
         ("/tasks/t1", 404, '{"detail": "File not found"}'),
-        ("/vanished", 404, '{"detail":"File not found"}\n'),
-        ("/way-out.txt", 403, '{"detail": "Access to this file is not allowed"}'),
-        ("/explode", 503, '{"detail":"Service temporarily unavailable"}\n'),
-        ("/../../../../etc/passwd", 404, '{"detail":"Not Found"}\n'),
-        ("/..%2f..%2f..%2fsecret.txt", 404, '{"detail":"Not Found"}\n'),
-        ("/%2e%2e/%2e%2e/%2e%2e/secret.txt", 404, '{"detail":"Not Found"}\n'),
+        ("/vanished", 404, '{"detail":"File not found"}'),
+        ("/way-out.txt", 403, NOT_ALLOWED),
+        ("/explode", 503, '{"detail":"Service temporarily unavailable"}'),
+        ("/../secret.txt", 403, NOT_ALLOWED),
+        ("/../../../../etc/passwd", 403, NOT_ALLOWED),
+        ("/..%2fsecret.txt", 403, NOT_ALLOWED),
+        ("/..%2f..%2f..%2fetc%2Fpasswd", 403, NOT_ALLOWED),
+        ("/%2e%2e/secret.txt", 403, NOT_ALLOWED),
+        ("/%2e%2e%2fsecret.txt", 403, NOT_ALLOWED),
+        ("/tasks/..%2f..%2fsecret.txt", 403, NOT_ALLOWED),
         ("/%252e%252e/secret.txt", 404, '{"detail": "File not found"}'),
-        ("/..%5c..%5csecret.txt", 404, '{"detail":"Not Found"}\n'),
+        ("/..%5c..%5csecret.txt", 404, '{"detail": "File not found"}'),
     ],
 )
 async def test_refusal_is_the_documented_json(
@@ -187,12 +192,11 @@ async def test_refusal_is_the_documented_json(
         "/__artifacts/tasks/t1/outputs/clip.mp4",
         "/__artifacts/large.mp4?x=/v1/files/download/",
         "//__artifacts/large.mp4",
-        "/v1/files/download/../../../__artifacts/large.mp4",
         "/v1/tasks/%2e%2e/%2e%2e/__artifacts/large.mp4",
     ],
 )
 async def test_internal_prefix_cannot_be_reached(gateway: Gateway, path: str) -> None:
-    assert await _get_as_written(gateway.port, path) == (404, '{"detail":"Not Found"}\n')
+    assert await _get_as_written(gateway.port, path) == (404, '{"detail":"Not Found"}')
 
 
 async def _get_as_written(port: int, path: str) -> tuple[int, str]:

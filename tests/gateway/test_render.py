@@ -8,7 +8,7 @@ import yaml
 
 from telefuser_grpc.gateway import render as module
 from telefuser_grpc.gateway.envoy import validate
-from telefuser_grpc.gateway.options import GatewayError, GatewayOptions
+from telefuser_grpc.gateway.options import GatewayError, GatewayOptions, RateLimit
 from telefuser_grpc.gateway.render import render, write
 
 PLAIN: dict[str, Any] = {"upstream": "/run/server.sock"}
@@ -29,6 +29,8 @@ PLAIN: dict[str, Any] = {"upstream": "/run/server.sock"}
             "rpc_timeout_seconds": 0.25,
             "stream_idle_timeout_seconds": 7200,
             "max_connections": 10,
+            "rate_limit": RateLimit(requests_per_minute=10, burst=0, window_seconds=3600),
+            "trusted_proxies": 2,
         },
     ],
 )
@@ -64,17 +66,21 @@ def test_same_options_write_the_same_files(tmp_path: Path) -> None:
 def test_what_is_switched_off_is_left_out() -> None:
     text = yaml.safe_dump(render(GatewayOptions(**PLAIN, access_log=False)))
 
-    for absent in ("cors", "tracing", "otlp", "access_log", "ext_authz", "body-limit-upload"):
+    for absent in ("cors", "tracing", "otlp", "access_log", "ext_authz", "local_ratelimit"):
         assert f"name: envoy.filters.http.{absent}" not in text
         assert f"name: {absent}" not in text
         assert f"{absent}:" not in text
 
 
 def test_limits_reach_their_filters() -> None:
-    config = render(GatewayOptions(**PLAIN, max_json_body_bytes=111, max_response_body_bytes=222))
+    options = GatewayOptions(
+        **PLAIN, max_json_body_bytes=111, max_response_body_bytes=222, max_upload_bytes=333
+    )
 
-    filters = _filters(config)
+    filters = _filters(render(options))
+
     assert filters["body-limit-json"]["max_request_bytes"] == 111
+    assert filters["body-limit-upload"]["max_request_bytes"] == 333
     transcoder = filters["envoy.filters.http.grpc_json_transcoder"]
     assert transcoder["max_request_body_size"] == 111
     assert transcoder["max_response_body_size"] == 222

@@ -20,6 +20,8 @@ from grpc_status import rpc_status
 
 from telefuser_grpc._gen.envoy.service.auth.v3 import external_auth_pb2 as auth_pb
 from telefuser_grpc._gen.envoy.service.auth.v3 import external_auth_pb2_grpc as auth_grpc
+from telefuser_grpc._gen.telefuser.rest.v1 import rest_docs_service_pb2 as docs_pb
+from telefuser_grpc._gen.telefuser.rest.v1 import rest_docs_service_pb2_grpc as docs_grpc
 from telefuser_grpc._gen.telefuser.rest.v1 import rest_file_service_pb2 as files_pb
 from telefuser_grpc._gen.telefuser.rest.v1 import rest_file_service_pb2_grpc as files_grpc
 from telefuser_grpc._gen.telefuser.rest.v1 import rest_system_service_pb2 as system_pb
@@ -59,6 +61,7 @@ async def serving(upstream: Upstream, address: str) -> AsyncIterator[None]:
     server = grpc.aio.server()
     rest_grpc.add_RestTaskServiceServicer_to_server(_RestTasks(upstream), server)
     system_grpc.add_RestSystemServiceServicer_to_server(_RestSystem(upstream), server)
+    docs_grpc.add_RestDocsServiceServicer_to_server(_RestDocs(), server)
     files_grpc.add_RestFileServiceServicer_to_server(_RestFiles(upstream), server)
     task_grpc.add_TaskServiceServicer_to_server(_Tasks(upstream), server)
     artifact_grpc.add_ArtifactServiceServicer_to_server(_Artifacts(), server)
@@ -121,6 +124,22 @@ class _RestTasks(rest_grpc.RestTaskServiceServicer):
                 }
             )
         )
+
+    async def CreateTaskFromForm(self, request_iterator, context):
+        self._upstream.saw(context, "CreateTaskFromForm")
+        sizes, types = [], []
+        async for request in request_iterator:
+            sizes.append(len(request.body.data))
+            types.append(request.body.content_type)
+            refused = re.match(rb"refuse with (\d+)", request.body.data)
+            if refused:
+                detail = {"detail": f"refused with {int(refused[1])}"}
+                code = grpc.StatusCode.INVALID_ARGUMENT
+                await _abort(context, code, detail, http_status=int(refused[1]))
+        return rest_pb.CreateTaskFromFormResponse(body=_json({"sizes": sizes, "types": types}))
+
+    async def ListTasks(self, request, context):
+        return rest_pb.ListTasksResponse(body=_json({"tasks": []}))
 
     async def GetTaskStatus(self, request, context):
         self._upstream.saw(context, "GetTaskStatus")
@@ -202,6 +221,29 @@ class _RestSystem(system_grpc.RestSystemServiceServicer):
             content_type="text/plain; version=0.0.4; charset=utf-8", data=b"telefuser_up 1\n"
         )
         return system_pb.GetMetricsResponse(body=body)
+
+
+class _RestDocs(docs_grpc.RestDocsServiceServicer):
+    async def GetOpenApi(self, request, context):
+        metadata = {key: str(value) for key, value in context.invocation_metadata() or ()}
+        await _describe(context, metadata, '"document"')
+        return docs_pb.GetOpenApiResponse(body=_json({"openapi": "3.1.0", "x": "x" * 2000}))
+
+    async def GetSwaggerUi(self, request, context):
+        page = httpbody_pb2.HttpBody(content_type="text/html; charset=utf-8", data=b"<p>" * 1000)
+        return docs_pb.GetSwaggerUiResponse(body=page)
+
+    async def GetDocsAsset(self, request, context):
+        if request.name == "packed.js":
+            await context.send_initial_metadata((("content-encoding", "br"),))
+        script = httpbody_pb2.HttpBody(content_type="text/javascript", data=b"x" * 2000)
+        return docs_pb.GetDocsAssetResponse(body=script)
+
+
+async def _describe(context, metadata: dict[str, str], etag: str) -> None:
+    known = metadata.get("if-none-match", "").removeprefix("W/") == etag
+    status = (("x-http-status", "304"),) if known else ()
+    await context.send_initial_metadata((("etag", etag), *status))
 
 
 class _RestFiles(files_grpc.RestFileServiceServicer):
