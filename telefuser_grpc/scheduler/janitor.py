@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Self
 
 import structlog
@@ -11,7 +11,7 @@ import structlog
 from telefuser_grpc.domain.task import TaskState
 from telefuser_grpc.errors import StorageFull, TaskNotEnded, TaskNotFound, TeleFuserError
 from telefuser_grpc.scheduler.ports import EndedTask, TaskArchive, TaskFolders, UploadSweep
-from telefuser_grpc.scheduler.retention import Retention
+from telefuser_grpc.scheduler.retention import Retention, ago
 
 logger = structlog.get_logger()
 
@@ -210,10 +210,10 @@ class Janitor:
 
     def _forsaken_before(self) -> datetime:
         """What was written before then and has no owner is of a dead server, or was forgotten."""
-        return max(self._started_at, self._clock() - timedelta(seconds=ORPHAN_SECONDS))
+        return max(self._started_at, ago(self._clock(), ORPHAN_SECONDS))
 
     def _tmp_expiry(self) -> datetime:
-        return self._clock() - timedelta(seconds=self._retention.tmp_retention_seconds)
+        return ago(self._clock(), self._retention.tmp_retention_seconds)
 
 
 def _first_with(size_bytes: int, tasks: Sequence[EndedTask]) -> list[EndedTask]:

@@ -6,6 +6,8 @@ from enum import StrEnum
 
 from telefuser_grpc.domain.task import TaskState
 
+LONGEST_SECONDS = 50 * 365 * 86400.0
+
 
 class Persistence(StrEnum):
     """Whether ended tasks outlive the next pass."""
@@ -56,5 +58,10 @@ class Retention:
         if self.persistence is Persistence.EPHEMERAL:
             return datetime.max.replace(tzinfo=UTC)
         if self.retention_seconds:
-            return now - timedelta(seconds=self.retention_seconds)
+            return ago(now, self.retention_seconds)
         return None
+
+
+def ago(now: datetime, seconds: float) -> datetime:
+    """Returns the time so many seconds before, within what clocks can say."""
+    return now - timedelta(seconds=min(seconds, LONGEST_SECONDS))

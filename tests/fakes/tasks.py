@@ -1,7 +1,7 @@
 """A task store in memory: the port's promises in the fewest words."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -23,12 +23,12 @@ from telefuser_grpc.errors import (
     TaskNotEnded,
     TaskNotFound,
 )
-from telefuser_grpc.scheduler.ports import StaleAttempt, TaskPage, TaskQuery
+from telefuser_grpc.scheduler.ports import EndedTask, StaleAttempt, TaskPage, TaskQuery
 from tests.fakes.builders import NOW
 
 
 class MemoryTaskStore:
-    """Keeps tasks in a dict. While `full` is set, every write is refused."""
+    """A `TaskStore` and `TaskArchive` in a dict. While `full` is set, every write is refused."""
 
     def __init__(self, *, clock: Callable[[], datetime] = lambda: NOW) -> None:
         self.full = False
@@ -37,6 +37,7 @@ class MemoryTaskStore:
         self._ordinals: dict[str, int] = {}
         self._created = 0
         self._events: dict[str, list[TaskEvent]] = {}
+        self._sizes: dict[str, int] = {}
         self._state_changes = 0
         self._pulse = asyncio.Event()
 
@@ -145,9 +146,51 @@ class MemoryTaskStore:
         if not task.state.is_terminal:
             raise TaskNotEnded(task_id, task.state)
         del self._tasks[task_id], self._ordinals[task_id], self._events[task_id]
+        self._sizes.pop(task_id, None)
         self._state_changes += 1
         self._wake()
         return task
+
+    async def oldest_ended(
+        self, states: Collection[TaskState], *, before: datetime | None = None, limit: int
+    ) -> Sequence[EndedTask]:
+        ended = [
+            (task.finished_at or task.created_at, self._ordinals[task.id], task.id)
+            for task in self._tasks.values()
+            if task.state in states
+        ]
+        old = [task_id for time, _, task_id in sorted(ended) if before is None or time < before]
+        return [self._ended(task_id) for task_id in old[:limit]]
+
+    async def largest_ended(
+        self, states: Collection[TaskState], *, above_bytes: int, limit: int
+    ) -> Sequence[EndedTask]:
+        large = [
+            (-size_bytes, self._ordinals[task_id], task_id)
+            for task_id, size_bytes in self._sizes.items()
+            if size_bytes > above_bytes and self._tasks[task_id].state in states
+        ]
+        return [self._ended(task_id) for _, _, task_id in sorted(large)[:limit]]
+
+    async def unmeasured(self, *, limit: int) -> Sequence[EndedTask]:
+        ended = [task.id for task in self._tasks.values() if task.state.is_terminal]
+        return [EndedTask(id=each) for each in ended if each not in self._sizes][:limit]
+
+    async def measure(self, task_id: str, size_bytes: int) -> None:
+        self._check_room()
+        task = await self.get(task_id)
+        if not task.state.is_terminal:
+            raise TaskNotEnded(task_id, task.state)
+        self._sizes[task_id] = size_bytes
+
+    def ended_bytes(self) -> int:
+        return sum(self._sizes.values())
+
+    async def states(self, task_ids: Sequence[str]) -> Mapping[str, TaskState]:
+        return {each: self._tasks[each].state for each in task_ids if each in self._tasks}
+
+    def _ended(self, task_id: str) -> EndedTask:
+        return EndedTask(id=task_id, size_bytes=self._sizes.get(task_id))
 
     def _tell(self, task: Task, change: StateChange | Progress | Preview) -> Task:
         event = TaskEvent(
