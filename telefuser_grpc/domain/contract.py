@@ -58,8 +58,8 @@ class TaskContract:
         return cls(
             kind=kind,
             media_type=MediaType(media_type),
-            required_inputs=tuple(declared.get("required_inputs", required)),
-            optional_inputs=tuple(declared.get("optional_inputs", optional)),
+            required_inputs=_names(declared.get("required_inputs", required)),
+            optional_inputs=_names(declared.get("optional_inputs", optional)),
             parameters={
                 name: Parameter.parse(name, each)
                 for name, each in declared.get("parameters", {}).items()
@@ -133,6 +133,7 @@ class PipelineContract:
     execution_mode: str = "serial_single_pipeline"
     effective_max_concurrent_tasks: int = 1
     entrypoints: Mapping[str, str] = field(default_factory=dict)
+    declared_media_types: tuple[str, ...] = ()
 
     @classmethod
     def parse(cls, declared: Mapping[str, Any], *, stem: str) -> "PipelineContract":
@@ -149,9 +150,10 @@ class PipelineContract:
             contract_version=str(declared.get("contract_version", "v1")),
             tasks={kind: TaskContract.parse(kind, entries.get(kind) or {}) for kind in kinds},
             execution_mode=declared.get("execution_mode", "serial_single_pipeline"),
-            effective_max_concurrent_tasks=declared.get("effective_max_concurrent_tasks", 1),
+            effective_max_concurrent_tasks=_at_least_one(declared),
             entrypoints={"get_pipeline": "get_pipeline", "run_with_file": "run_with_file"}
             | dict(entrypoints),
+            declared_media_types=_names(declared.get("supported_media_types")),
         )
 
     @classmethod
@@ -167,8 +169,9 @@ class PipelineContract:
 
     @property
     def media_types(self) -> tuple[str, ...]:
-        """The media types that the pipeline makes, without repetition."""
-        return tuple(dict.fromkeys(task.media_type for task in self.tasks.values()))
+        """The media types that the pipeline makes, as declared, else those of its tasks."""
+        made = tuple(dict.fromkeys(task.media_type for task in self.tasks.values()))
+        return self.declared_media_types or made
 
     def task(self, kind: str) -> TaskContract:
         """Returns the contract of a kind.
@@ -212,9 +215,22 @@ def is_empty(value: Any) -> bool:
     return value is None or value == "" or value == [] or value == {}
 
 
+def _names(declared: Any) -> tuple[str, ...]:
+    """Reads one name or several, trimmed and without repetition."""
+    names = [declared] if isinstance(declared, str) else declared or ()
+    return tuple(dict.fromkeys(str(name).strip() for name in names))
+
+
+def _at_least_one(declared: Mapping[str, Any]) -> int:
+    key = "effective_max_concurrent_tasks"
+    count = declared.get(key, 1)
+    if not isinstance(count, int) or count < 1:
+        raise ContractError(f"{key}: must be an integer of at least 1, not {count!r}")
+    return count
+
+
 def _kinds(declared: Any) -> Sequence[str]:
-    names = [declared] if isinstance(declared, str) else list(declared or [])
-    kinds = list(dict.fromkeys(str(name).strip() for name in names))
+    kinds = _names(declared)
     if not kinds:
         raise ContractError("supported_tasks: name at least one task, for example ['t2v']")
     for kind in kinds:

@@ -20,7 +20,7 @@ from telefuser_grpc._gen.telefuser.v1 import (
     task_service_pb2,
     task_service_pb2_grpc,
 )
-from telefuser_grpc.domain.contract import PipelineContract
+from telefuser_grpc.domain.contract import Enforcement, PipelineContract
 from telefuser_grpc.domain.task import TaskEvent
 from telefuser_grpc.media.inputs import LocalMediaInputs
 from telefuser_grpc.media.uploads import LocalUploads
@@ -30,6 +30,7 @@ from telefuser_grpc.scheduler.library import Library
 from telefuser_grpc.scheduler.limits import Limits
 from telefuser_grpc.scheduler.scheduler import Scheduler
 from telefuser_grpc.scheduler.service import Service, ServiceFacts
+from telefuser_grpc.server.rest.bodies import ErrorFormat
 from telefuser_grpc.server.server import Server, UseCases
 from telefuser_grpc.storage.artifacts import LocalArtifactStore
 from tests.fakes.builders import NOW
@@ -87,7 +88,13 @@ class Backend:
     """
 
     def __init__(
-        self, folder: Path, *, facts: ServiceFacts = FACTS, pool: FakePool | None = None
+        self,
+        folder: Path,
+        *,
+        facts: ServiceFacts = FACTS,
+        pool: FakePool | None = None,
+        enforcement: Enforcement = Enforcement.STRICT,
+        error_format: ErrorFormat = ErrorFormat.DOCUMENTED,
     ) -> None:
         self.root = folder / "cache"
         self.address = f"unix:{folder}/s.sock"
@@ -105,10 +112,19 @@ class Backend:
             clock=_now,
         )
         self.admission = Admission(
-            tasks=self.tasks, inputs=self._inputs(), scheduler=self.scheduler, clock=_now
+            tasks=self.tasks,
+            inputs=self._inputs(),
+            scheduler=self.scheduler,
+            enforcement=enforcement,
+            clock=_now,
         )
         self.use_cases = self._use_cases(facts)
-        self.server = Server(self.address, self.use_cases, max_message_bytes=MAX_MESSAGE_BYTES)
+        self.server = Server(
+            self.address,
+            self.use_cases,
+            max_message_bytes=MAX_MESSAGE_BYTES,
+            error_format=error_format,
+        )
         self.channel = grpc.aio.insecure_channel(self.address)
         self.task_service = task_service_pb2_grpc.TaskServiceStub(self.channel)
         self.artifact_service = artifact_service_pb2_grpc.ArtifactServiceStub(self.channel)
@@ -187,7 +203,7 @@ class Backend:
             tasks=self.tasks,
             admission=self.admission,
             scheduler=self.scheduler,
-            library=Library(tasks=self.tasks, artifacts=self.artifacts),
+            library=Library(tasks=self.tasks, artifacts=self.artifacts, root=str(self.root)),
             uploads=self.uploads,
             service=Service(
                 facts=facts,

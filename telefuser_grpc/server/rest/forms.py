@@ -109,7 +109,8 @@ async def _read_urlencoded(pieces: AsyncIterator[bytes]) -> Form:
         raise malformed_form(why)
     texts: dict[str, list[str]] = {}
     for name, text in _pairs(bytes(data)):
-        _check_text_name(name)
+        if text:
+            _check_text_name(name)
         texts.setdefault(name, []).append(text)
     return Form(texts=texts)
 
@@ -146,7 +147,6 @@ class _Parts:
         """Takes what comes next."""
         match event:
             case PartStart(filename=None):
-                _check_text_name(event.name)
                 self._part, self._text = event, bytearray()
                 self._count(event.name)
             case PartStart():
@@ -154,6 +154,7 @@ class _Parts:
                 if event.filename:
                     self._sink = await self._open(event.name)
             case PartData(data=data) if self._part.filename is None:
+                _check_text_name(self._part.name)
                 self._text += data
                 self._count(data)
             case PartData(data=data):
@@ -178,7 +179,7 @@ class _Parts:
         self._texts.setdefault(name, []).append(text)
 
     async def _open(self, name: str) -> UploadSink:
-        """Opens a sink for a file; a browser's empty file part never comes here."""
+        """Opens a sink for a file; what a browser sends for no file never comes here."""
         if name not in FILE_FIELDS:
             why = f"takes no file; files are {', '.join(FILE_FIELDS)}"
             raise Malformed([detail(["body", name], why, "extra_forbidden")])

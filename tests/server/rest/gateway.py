@@ -1,11 +1,12 @@
 """Calls as the gateway makes them, and what it would make of their answers."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import grpc
+import httpx
 from google.api.httpbody_pb2 import HttpBody
 
 from telefuser_grpc._gen.telefuser.rest.v1 import (
@@ -51,12 +52,33 @@ class Gateway:
         self.files = rest_file_service_pb2_grpc.RestFileServiceStub(backend.channel)
         self.system = rest_system_service_pb2_grpc.RestSystemServiceStub(backend.channel)
 
-    async def create(self, body: Any) -> Answer:
+    async def create(self, body: Any, **headers: str) -> Answer:
         """Posts a body, JSON unless it is bytes, to `/v1/tasks/create`."""
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
         http = HttpBody(content_type="application/json", data=data)
         request = rest_task_service_pb2.CreateTaskRequest(body=http)
-        return await self.ask(self.tasks.CreateTask, request)
+        return await self.ask(self.tasks.CreateTask, request, **headers)
+
+    async def form(
+        self,
+        data: dict[str, Any] | None = None,
+        files: dict[str, Any] | None = None,
+        **headers: str,
+    ) -> Answer:
+        """Posts a form to `/v1/tasks/form`, multipart if it has files."""
+        request = httpx.Request("POST", "http://g", data=data or {}, files=files)
+        content_type = request.headers.get("content-type", "application/x-www-form-urlencoded")
+        return await self.post_form(content_type, [request.read()], **headers)
+
+    async def post_form(self, content_type: str, pieces: Iterable[bytes], **headers: str) -> Answer:
+        """Posts a body to `/v1/tasks/form`, piece by piece."""
+        return await self.ask(
+            self.tasks.CreateTaskFromForm, form_requests(content_type, pieces), **headers
+        )
+
+    async def list(self, **query: Any) -> Answer:
+        """Gets `/v1/tasks`."""
+        return await self.ask(self.tasks.ListTasks, rest_task_service_pb2.ListTasksRequest(**query))
 
     async def status(self, task_id: str) -> Answer:
         """Gets `/v1/tasks/{task_id}/status`."""
@@ -88,6 +110,16 @@ class Gateway:
             headers=initial,
             content_type=bodies[0].content_type,
         )
+
+
+async def form_requests(
+    content_type: str, pieces: Iterable[bytes]
+) -> AsyncIterator[rest_task_service_pb2.CreateTaskFromFormRequest]:
+    """Yields a body as the gateway passes it on: the content type comes with the first piece."""
+    for piece in pieces:
+        body = HttpBody(content_type=content_type, data=piece)
+        yield rest_task_service_pb2.CreateTaskFromFormRequest(body=body)
+        content_type = ""
 
 
 def transcoded(**headers: str) -> tuple[tuple[str, str], ...]:
