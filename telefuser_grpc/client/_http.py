@@ -12,6 +12,11 @@ import requests
 CHUNK_BYTES = 64 * 1024
 COME_BACK = (429, 502, 503, 504)
 MAX_DETAIL = 500
+BROKEN = (
+    requests.ConnectionError,
+    requests.Timeout,
+    requests.exceptions.ChunkedEncodingError,
+)
 
 Answer = TypeVar("Answer")
 
@@ -81,7 +86,7 @@ def answers(
         pause = interval_seconds
         try:
             answer = ask()
-        except (requests.ConnectionError, requests.Timeout, requests.HTTPError) as error:
+        except (*BROKEN, requests.HTTPError) as error:
             if not _may_pass(error) or time.monotonic() - heard > silence_seconds:
                 raise
             pause = max(pause, _retry_after_seconds(error.response))

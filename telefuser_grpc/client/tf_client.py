@@ -335,7 +335,7 @@ class TFClient:
 
     def get_task_status(self, task_id: str) -> Json:
         """Returns a task as it is now."""
-        return self._get_json(f"/v1/tasks/{quote(task_id, safe='')}/status")
+        return self._status(task_id, self.timeout)
 
     def wait_for_completion(
         self, task_id: str, timeout: float = 300, poll_interval: float = 2.0
@@ -350,7 +350,7 @@ class TFClient:
             requests.HTTPError: There is no such task.
         """
         statuses = answers(
-            lambda: self.get_task_status(task_id),
+            lambda: self._status(task_id, min(self.timeout, max(timeout, 1.0))),
             interval_seconds=poll_interval,
             timeout_seconds=timeout,
         )
@@ -427,6 +427,9 @@ class TFClient:
             return _json(response)
         except requests.RequestException as error:
             raise TaskCreationError(f"Task creation request failed: {error}") from error
+
+    def _status(self, task_id: str, timeout: float) -> Json:
+        return self._get_json(f"/v1/tasks/{quote(task_id, safe='')}/status", timeout=timeout)
 
     def _get_json(self, path: str, timeout: float | None = None) -> Json:
         return _json(checked(self._get(path, timeout=timeout)))
