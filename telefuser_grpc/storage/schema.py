@@ -16,7 +16,8 @@ BUSY_TIMEOUT_SECONDS = 10.0
 # When a task has ended, in microseconds of Unix time, and what its folder holds, once measured.
 ENDINGS = """
 CREATE INDEX tasks_by_end ON tasks (state, finished_at, ordinal) WHERE finished_at IS NOT NULL;
-CREATE INDEX tasks_by_size ON tasks (state, size_bytes, ordinal) WHERE finished_at IS NOT NULL;
+CREATE INDEX tasks_by_size ON tasks (state, size_bytes, ordinal, finished_at)
+WHERE finished_at IS NOT NULL;
 """
 
 # The ordinal orders tasks by their creation and is never given twice. Each index ends with it, so a

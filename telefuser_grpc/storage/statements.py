@@ -45,7 +45,10 @@ MEASURE = """
 UPDATE tasks SET size_bytes = size.value ->> 1 FROM json_each(?) AS size
 WHERE ordinal = size.value ->> 0
 """
-TOTAL_BYTES = "SELECT coalesce(sum(size_bytes), 0) FROM tasks WHERE finished_at IS NOT NULL"
+TOTAL_BYTES = """
+SELECT coalesce(sum(size_bytes), 0) FROM tasks INDEXED BY tasks_by_size
+WHERE finished_at IS NOT NULL
+"""
 DELETE = "DELETE FROM {table} WHERE ordinal IN (SELECT value FROM json_each(?))"
 
 

@@ -233,6 +233,30 @@ async def test_deleted_task_leaves_nothing_of_its_own(
     assert other.exists()
 
 
+async def test_reader_of_a_deleted_file_keeps_it(store: LocalArtifactStore) -> None:
+    (artifact,) = await store.adopt("task_1", "video", [output(await made(store))])
+
+    reading = os.open(await store.open_path(artifact), os.O_RDONLY)
+    await store.delete("task_1")
+    content = os.read(reading, 9)
+    os.close(reading)
+
+    assert content == b"film"
+    with pytest.raises(ArtifactNotFound):
+        await store.open_path(artifact)
+
+
+async def test_folder_that_cannot_be_put_aside_is_removed_where_it_is(
+    store: LocalArtifactStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await made(store)
+    _refuse(monkeypatch, "rename", errno.ENOSPC)
+
+    await store.delete("task_1")
+
+    assert not (tmp_path / "tasks/task_1").exists()
+
+
 async def test_removing_what_is_not_there_is_no_error(store: LocalArtifactStore) -> None:
     await store.discard_scratch("task_1")
     await store.delete("task_1")

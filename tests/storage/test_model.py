@@ -20,7 +20,10 @@ from tests.fakes.builders import NOW, make_artifact, make_task
 from tests.fakes.tasks import MemoryTaskStore
 
 TASK_IDS = ("task_1", "task_2", "task_3")
+ENDS = [state for state in TaskState if state.is_terminal]
 OUTPUTS = ("a.mp4", "x/a.mp4", "b.mp4")
+
+Store = SqliteTaskStore | MemoryTaskStore
 
 task_ids = st.sampled_from(TASK_IDS)
 attempts = st.integers(0, 3)
@@ -82,6 +85,16 @@ class StoreModel(RuleBasedStateMachine):
     def delete(self, task_id: str) -> None:
         self._both(lambda store: store.delete(task_id))
 
+    @rule(task_id=task_ids, size_bytes=st.integers(0, 3))
+    def measure(self, task_id: str, size_bytes: int) -> None:
+        self._both(lambda store: store.measure(task_id, size_bytes))
+
+    @rule(states=st.sets(st.sampled_from(ENDS)), bound=st.integers(0, 2))
+    def ask_of_ended(self, states: set[TaskState], bound: int) -> None:
+        self._both(lambda store: store.oldest_ended(states, limit=2))
+        self._both(lambda store: store.largest_ended(states, above_bytes=bound, limit=2))
+        self._both(lambda store: store.states(TASK_IDS))
+
     @rule(owner=st.sampled_from(["ann", "bob"]), fingerprint=st.sampled_from(["f", "g"]))
     def find_request(self, owner: str, fingerprint: str) -> None:
         self._both(lambda store: store.find_request(owner, "r", fingerprint))
@@ -128,6 +141,7 @@ class StoreModel(RuleBasedStateMachine):
     def counts_and_queue_agree(self) -> None:
         self._both(lambda store: store.unfinished())
         assert self._store.counts() == self._model.counts()
+        assert self._store.ended_bytes() == self._model.ended_bytes()
 
     async def _save_as_created(self, store: TaskStore, task: Task) -> Task:
         """Saves a made-up task under what a save cannot change of the stored one."""
@@ -135,7 +149,7 @@ class StoreModel(RuleBasedStateMachine):
         kept = {name: getattr(stored, name) for name in ("kind", "owner", "request_id")}
         return await store.save(replace(task, fingerprint=stored.fingerprint, **kept))
 
-    def _both(self, ask: Callable[[TaskStore], Awaitable[object]]) -> None:
+    def _both(self, ask: Callable[[Store], Awaitable[object]]) -> None:
         expected = self._runner.run(answer(self._model, ask))
         self._runner.run(self._settled())
         assert self._runner.run(answer(self._store, ask)) == expected
@@ -155,7 +169,7 @@ class StoreModel(RuleBasedStateMachine):
         self._runner.run(self._store.__aexit__(None, None, None))
 
 
-async def answer(store: TaskStore, ask: Callable[[TaskStore], Awaitable[object]]) -> object:
+async def answer(store: Store, ask: Callable[[Store], Awaitable[object]]) -> object:
     """Returns what a store says, or the kind of its refusal."""
     try:
         said = await ask(store)

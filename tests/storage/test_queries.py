@@ -10,7 +10,7 @@ import pytest
 
 from telefuser_grpc.domain.task import ACTIVE_STATES, TaskState
 from telefuser_grpc.scheduler.ports import TaskQuery
-from telefuser_grpc.storage import reader, statements
+from telefuser_grpc.storage import endings, reader, statements
 from telefuser_grpc.storage.schema import open_for_writing
 
 QUERIES = [
@@ -63,6 +63,12 @@ def test_each_page_is_the_end_of_index_ranges(
         statements.BY_REQUEST,
         statements.LAST_SEQUENCE,
         statements.LAST_PROGRESS,
+        statements.SIZE,
+        statements.MEASURE,
+        endings.OLDEST,
+        endings.LARGEST,
+        endings.UNMEASURED,
+        endings.STATES,
         *(statements.DELETE.format(table=table) for table in ("tasks", "events", "outputs")),
     ],
 )
@@ -83,3 +89,25 @@ def test_active_tasks_are_found_without_reading_ended_ones(database: sqlite3.Con
 
     assert len(ACTIVE_STATES) == statements.ACTIVE.count("?")
     assert any("tasks_by_state (state=?)" in step for step in steps)
+
+
+@pytest.mark.parametrize(
+    ("statement", "index"),
+    [
+        (endings.OLDEST, "tasks_by_end (state=? AND finished_at<?)"),
+        (endings.LARGEST, "tasks_by_size (state=? AND size_bytes>?)"),
+        (endings.UNMEASURED, "tasks_by_size (state=? AND size_bytes=?)"),
+    ],
+)
+def test_ended_tasks_are_one_range_of_an_index_without_sorting(
+    database: sqlite3.Connection, statement: str, index: str
+) -> None:
+    (step,) = plan(database, statement)
+
+    assert step == f"SEARCH tasks USING INDEX {index}"
+
+
+def test_total_of_bytes_is_read_from_an_index_alone(database: sqlite3.Connection) -> None:
+    (step,) = plan(database, statements.TOTAL_BYTES)
+
+    assert step == "SCAN tasks USING COVERING INDEX tasks_by_size"
