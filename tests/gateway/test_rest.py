@@ -1,6 +1,7 @@
 """What REST callers send and get through a real Envoy."""
 
 import asyncio
+import json
 import re
 from urllib.parse import quote
 
@@ -271,6 +272,42 @@ async def test_request_id_is_made_up_where_none_is_sane(
     made_up = answer.headers["x-request-id"]
     assert re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", made_up)
     assert upstream.last("GetHealth")["x-request-id"] == made_up
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        (b"NONSENSE\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\n\r\n", 400),
+        (b'GET /v1/x#y HTTP/1.1\r\nhost: x\r\nx-request-id: "bad"\r\n\r\n', 400),
+        (b"GET /v1/tasks/%00/status HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n", 400),
+        (b"GET /" + b"x" * 70_000 + b" HTTP/1.1\r\nhost: x\r\n\r\n", 431),
+        (b"GET / HTTP/1.1\r\nhost: x\r\ncookie: " + b"x" * 70_000 + b"\r\n\r\n", 431),
+        (b"GET /v1/nothing HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n", 404),
+        (b"GET /v1/tasks/create HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n", 405),
+        (b"POST /v1/tasks/create HTTP/1.1\r\nhost: x\r\ncontent-length: 9999999\r\n\r\n", 413),
+    ],
+)
+async def test_no_refusal_is_without_a_request_id(
+    gateway: Gateway, request_: bytes, status: int
+) -> None:
+    head, _, body = (await exchange(gateway.port, request_)).partition("\r\n\r\n")
+
+    assert head.startswith(f"HTTP/1.1 {status} ")
+    assert re.search(r"\r\nx-request-id: [0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}(\r|$)", head)
+    assert "\r\ncontent-type: application/json" in head
+    assert set(json.loads(body)) == {"detail"}
+
+
+async def test_two_request_ids_are_none(gateway: Gateway, upstream: Upstream) -> None:
+    request = b"GET /v1/service/health HTTP/1.1\r\nhost: x\r\nconnection: close\r\n"
+
+    answer = await exchange(gateway.port, request + b"x-request-id: a\r\nx-request-id: b\r\n\r\n")
+
+    sent_on = upstream.last("GetHealth")["x-request-id"]
+    assert len(sent_on) == 36
+    assert answer.count("x-request-id") == 1
+    assert f"x-request-id: {sent_on}\r\n" in answer
 
 
 async def test_caller_cannot_say_what_only_the_gateway_may(
