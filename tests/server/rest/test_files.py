@@ -46,6 +46,31 @@ class TestGuard:
         assert response.status.code == OK
         assert _request_headers(response) == {":path": INTERNAL + FILE, "range": ""}
 
+    @pytest.mark.parametrize("slashes", ["/", "", "%2F", "%2f%2F"])
+    @pytest.mark.parametrize("name", [FILE, "outputs/videos/t1.mp4", "outputs/t1.mp4"])
+    async def test_names_the_file_by_its_absolute_path(
+        self, backend: Backend, slashes: str, name: str
+    ) -> None:
+        response = await _check(backend, f"{slashes}{str(backend.root)[1:]}/{name}")
+
+        assert _request_headers(response)[":path"] == INTERNAL + FILE
+
+    async def test_type_of_a_name_in_capitals_is_told(self, backend: Backend) -> None:
+        await backend.run_to_end("t2", parameters={"output_path": "A.MP4"})
+
+        response = await _check(backend, "A.MP4")
+
+        headers = _plain(response.ok_response.response_headers_to_add)
+        assert headers["content-type"] == "video/mp4"
+
+    async def test_name_that_several_tasks_gave_is_the_newest(self, backend: Backend) -> None:
+        for task_id in ("t2", "t3"):
+            await backend.run_to_end(task_id, parameters={"output_path": "same.mp4"})
+
+        response = await _check(backend, "same.mp4")
+
+        assert _request_headers(response)[":path"].startswith(f"{INTERNAL}tasks/t3/")
+
     async def test_adds_what_the_file_server_does_not_know(self, backend: Backend) -> None:
         response = await _check(backend, "t1.mp4")
 
@@ -149,6 +174,24 @@ class TestGuard:
 
         assert denied.status.code == 403
         assert denied.body == '{"detail": "Access to this file is not allowed"}'
+
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "tasks.db",
+            "tasks/t1/inputs/a.png",
+            "tasks/t1/tmp/1/a",
+            "../x",
+            "outputs/../tasks.db",
+            "",
+        ],
+    )
+    async def test_absolute_path_outside_the_outputs_is_403(
+        self, backend: Backend, name: str
+    ) -> None:
+        denied = (await _check(backend, f"{backend.root}/{name}")).denied_response
+
+        assert denied.status.code == 403
 
     @pytest.mark.parametrize("name", ["", "t2.mp4", "%FF.mp4", "tasks/t2/outputs/videos/t2.mp4"])
     async def test_unknown_name_is_404(self, backend: Backend, name: str) -> None:

@@ -1,6 +1,7 @@
 """The documented REST face of tasks, byte for byte."""
 
 import base64
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -9,11 +10,13 @@ from google.protobuf import json_format
 
 from telefuser_grpc._gen.telefuser.rest.v1 import rest_task_service_pb2 as pb
 from telefuser_grpc._gen.telefuser.v1.task_service_pb2 import GetTaskRequest
-from telefuser_grpc.domain.contract import PipelineContract
+from telefuser_grpc.domain.contract import Enforcement, PipelineContract
+from telefuser_grpc.domain.media_source import public_source
+from telefuser_grpc.domain.task import Task, TaskState
 from telefuser_grpc.errors import PipelineFailed, ReplicaDied
-from telefuser_grpc.server.rest.bodies import MAX_DEPTH
+from telefuser_grpc.server.rest.bodies import MAX_DEPTH, ErrorFormat
 from telefuser_grpc.server.rest.tasks import status_body
-from tests.fakes.builders import make_task, started
+from tests.fakes.builders import ended, make_task, started
 from tests.fakes.media_files import still
 from tests.fakes.replicas import Script
 from tests.server.backend import COMPLETES, Backend
@@ -180,7 +183,7 @@ class TestCreate:
         assert (answer.status, answer.detail[0]["msg"]) == (400, message)
         assert answer.detail[0]["loc"] == ["body", "output_path"]
 
-    @pytest.mark.parametrize("image", ["/etc/passwd", "data:image/png;base64,AAAA", "http://a/b"])
+    @pytest.mark.parametrize("image", ["/etc/passwd", "data:image/png;base64,AAAA"])
     async def test_unusable_input_is_400(
         self, backend: Backend, gateway: Gateway, image: str
     ) -> None:
@@ -191,6 +194,19 @@ class TestCreate:
         assert answer.status == 400
         assert answer.faults == [(["body", "first_image_path"], "input_rejected")]
         assert not list((backend.root / "tasks").glob("t1/inputs/*"))
+
+    async def test_address_that_is_not_fetched_is_400_with_a_message(
+        self, backend: Backend, gateway: Gateway
+    ) -> None:
+        answer = await gateway.create(
+            {"task": "i2v", "prompt": "p", "first_image_path": "http://127.0.0.1/a.png"}
+        )
+
+        assert answer.status == 400
+        assert answer.detail[0]["loc"] == ["body", "first_image_path"]
+        assert answer.detail[0]["msg"].startswith("first_image_path URL is not accessible")
+        assert answer.json["message"].startswith("first_image_path URL is not accessible")
+        assert not list((backend.root / "tasks").glob("*/inputs/*"))
 
     async def test_too_large_input_is_413(self, gateway: Gateway) -> None:
         image = "data:image/png;base64," + "A" * 200_000
@@ -243,6 +259,259 @@ class TestCreate:
 
         assert (answer.status, answer.headers["retry-after"]) == (503, "5")
         assert answer.detail.startswith("No service is initialized")
+
+
+class TestTask:
+    """Which task a request stands for that names none."""
+
+    @pytest.mark.parametrize("supported", [["t2v", "t2i"], ["t2i", "t2v"]])
+    async def test_request_without_task_and_media_is_t2v_where_there_is_one(
+        self, backend: Backend, gateway: Gateway, supported: list[str]
+    ) -> None:
+        backend.open(PipelineContract.parse({"supported_tasks": supported}, stem="p"))
+
+        await gateway.create({"prompt": "p", "task_id": "t1"})
+
+        assert (await backend.started("t1")).job.kind == "t2v"
+
+    async def test_request_without_task_is_the_first_that_needs_no_media_where_t2v_is_none(
+        self, backend: Backend, gateway: Gateway
+    ) -> None:
+        declared = {"supported_tasks": ["i2i", "t2i"]}
+        backend.open(PipelineContract.parse(declared, stem="p"))
+
+        await gateway.create({"prompt": "p", "task_id": "t1"})
+
+        assert (await backend.started("t1")).job.kind == "t2i"
+
+    async def test_task_is_inferred_from_media(self, backend: Backend, gateway: Gateway) -> None:
+        await gateway.create({"prompt": "p", "task_id": "t1", "first_image_path": PICTURE})
+
+        assert (await backend.started("t1")).job.kind == "i2v"
+
+    async def test_request_that_fits_no_task_is_400_with_the_helper_keys(
+        self, backend: Backend, gateway: Gateway
+    ) -> None:
+        backend.open(PipelineContract.parse({"supported_tasks": ["i2v"]}, stem="p"))
+
+        answer = await gateway.create({"prompt": "p"})
+
+        assert (answer.status, answer.faults) == (400, [(["body", "task"], "not_inferred")])
+        assert answer.json["message"] == (
+            "Could not infer a compatible task for the uploaded inputs"
+        )
+        assert (answer.json["candidate_tasks"], answer.json["supported_tasks"]) == ([], ["i2v"])
+
+    @pytest.mark.parametrize("kind", ["x", "T-2-V", "2tv", "t" * 33, " ", "тв"])
+    async def test_malformed_task_is_422(self, gateway: Gateway, kind: str) -> None:
+        answer = await gateway.create(BALL | {"task": kind})
+
+        if kind.strip():
+            assert (answer.status, answer.faults) == (422, [(["body", "task"], "value_error")])
+        else:
+            assert answer.status == 200
+
+
+class TestPrompt:
+    """Mandatory, unless the contract says otherwise."""
+
+    @pytest.mark.parametrize("given", [{}, {"prompt": ""}])
+    async def test_contract_that_is_silent_of_prompts_needs_one(
+        self, backend: Backend, gateway: Gateway, given: dict[str, str]
+    ) -> None:
+        backend.open(PipelineContract.parse({"supported_tasks": ["t2v"]}, stem="p"))
+
+        answer = await gateway.create(given)
+
+        assert (answer.status, answer.faults) == (400, [(["body", "prompt"], "missing_parameter")])
+        assert answer.json["required_parameters"] == answer.json["missing_parameters"] == ["prompt"]
+
+    @pytest.mark.parametrize("declared", [{"required": False}, {"exposed": False}])
+    async def test_contract_may_need_no_prompt(
+        self, backend: Backend, gateway: Gateway, declared: dict[str, bool]
+    ) -> None:
+        backend.open(_contract(prompt=declared))
+
+        assert (await gateway.create({"task": "t2v"})).status == 200
+
+    async def test_default_of_nothing_does_not_satisfy_a_required_prompt(
+        self, backend: Backend, gateway: Gateway
+    ) -> None:
+        backend.open(_contract(prompt={"required": True, "default": ""}))
+
+        answer = await gateway.create({"task": "t2v"})
+
+        assert (answer.status, answer.faults) == (400, [(["body", "prompt"], "missing_parameter")])
+
+    async def test_task_that_makes_no_file_needs_no_prompt(
+        self, backend: Backend, gateway: Gateway
+    ) -> None:
+        declared = {
+            "supported_tasks": ["check"],
+            "task_contracts": {"check": {"media_type": "none"}},
+        }
+        backend.open(PipelineContract.parse(declared, stem="p"))
+
+        assert (await gateway.create({"task": "check"})).status == 200
+
+
+class TestOrderOfChecks:
+    """Form before task before inputs before parameters before values before what is there."""
+
+    @pytest.mark.parametrize(
+        ("body", "status", "kind"),
+        [
+            ({"task": "vsr", "seed": "x"}, 422, "int_parsing"),
+            ({"task": "vsr", "prompt": ""}, 400, "unsupported"),
+            ({"task": "i2v", "prompt": "", "output_path": "/a"}, 400, "missing_input"),
+            ({"task": "t2v", "prompt": "", "steps": 99}, 400, "missing_parameter"),
+            (
+                {"task": "t2v", "prompt": "p", "steps": 99, "output_path": "/a"},
+                422,
+                "less_than_equal",
+            ),
+            (
+                {"task": "t2v", "prompt": "p", "output_path": "/a", "task_id": "taken"},
+                400,
+                "output_path",
+            ),
+            ({"task": "i2v", "prompt": "p", "task_id": "taken"}, 400, "missing_input"),
+        ],
+    )
+    async def test_first_fault_wins(
+        self, gateway: Gateway, body: dict[str, Any], status: int, kind: str
+    ) -> None:
+        await gateway.create(BALL | {"task_id": "taken"})
+
+        answer = await gateway.create(body)
+
+        assert (answer.status, answer.faults[0][1]) == (status, kind)
+
+    async def test_taken_id_wins_over_a_full_queue_and_over_media(
+        self, backend: Backend, gateway: Gateway
+    ) -> None:
+        for task_id in ("taken", "", ""):
+            await gateway.create(BALL | {"task_id": task_id})
+
+        media = {"task": "i2v", "first_image_path": "/etc/passwd"}
+        taken = await gateway.create(BALL | media | {"task_id": "taken"})
+        full = await gateway.create(BALL | media)
+
+        assert (taken.status, full.status) == (409, 503)
+
+
+class TestIdempotency:
+    async def test_same_key_gives_the_same_task(self, gateway: Gateway) -> None:
+        first, second = [await gateway.create(BALL, idempotency_key="k1") for _ in range(2)]
+
+        assert first.json["task_id"] == second.json["task_id"]
+
+    async def test_repetition_tells_the_state_of_now(
+        self, backend: Backend, gateway: Gateway
+    ) -> None:
+        task_id = (await gateway.create(BALL, idempotency_key="k1")).json["task_id"]
+        await backend.started(task_id)
+
+        again = await gateway.create(BALL, idempotency_key="k1")
+
+        assert (again.status, again.json["task_status"]) == (200, "processing")
+
+    async def test_same_key_and_another_body_is_409(self, gateway: Gateway) -> None:
+        await gateway.create(BALL, idempotency_key="k1")
+
+        answer = await gateway.create(BALL | {"seed": 1}, idempotency_key="k1")
+
+        assert answer.status == 409
+
+    async def test_key_that_is_too_long_is_422_and_named(self, gateway: Gateway) -> None:
+        answer = await gateway.create(BALL, idempotency_key="k" * 129)
+
+        assert (answer.status, answer.faults) == (
+            422,
+            [(["header", "Idempotency-Key"], "string_too_long")],
+        )
+
+
+class TestEnforcement:
+    async def test_relaxed_contract_lets_undeclared_values_pass(self, tmp_path: Path) -> None:
+        async with Backend(tmp_path, enforcement=Enforcement.RELAXED) as backend:
+            backend.open()
+            wrong = {"steps": "99", "mode": "slow", "guidance": None, "task_id": "t1"}
+
+            answer = await Gateway(backend).create(BALL | wrong)
+
+            assert answer.status == 200
+            fields = (await backend.started("t1")).job.fields
+            assert (fields["steps"], fields["mode"]) == ("99", "slow")
+
+    async def test_relaxed_contract_still_needs_what_it_requires(self, tmp_path: Path) -> None:
+        async with Backend(tmp_path, enforcement=Enforcement.RELAXED) as backend:
+            backend.open()
+
+            assert (await Gateway(backend).create({"task": "i2v"})).status == 400
+
+    async def test_what_the_service_tells_a_pipeline_cannot_be_given(
+        self, gateway: Gateway
+    ) -> None:
+        answer = await gateway.create(BALL | {"latent_data": {}})
+
+        assert (answer.status, answer.faults) == (
+            422,
+            [(["body", "latent_data"], "extra_forbidden")],
+        )
+
+
+class TestUpstreamErrors:
+    """The other form of errors, for clients that were written for it."""
+
+    @pytest.mark.parametrize(
+        ("body", "detail"),
+        [
+            (
+                {"task": "vsr"},
+                {
+                    "message": "Task 'vsr' is not supported by the current pipeline",
+                    "supported_tasks": ["t2v", "i2v", "t2i"],
+                },
+            ),
+            (
+                {"task": "i2v"},
+                {
+                    "message": "Task 'i2v' is missing required inputs",
+                    "required_inputs": ["first_image_path"],
+                    "missing_inputs": ["first_image_path"],
+                },
+            ),
+            (
+                {"task": "t2v"},
+                {
+                    "message": "Task 't2v' is missing required parameters",
+                    "required_parameters": ["prompt"],
+                    "missing_parameters": ["prompt"],
+                },
+            ),
+            (BALL | {"output_path": "/a.mp4"}, "Absolute paths are not allowed"),
+        ],
+    )
+    async def test_refusal_of_the_contract_is_an_object_or_a_text(
+        self, tmp_path: Path, body: dict[str, Any], detail: Any
+    ) -> None:
+        async with Backend(tmp_path, error_format=ErrorFormat.UPSTREAM) as backend:
+            backend.open()
+
+            answer = await Gateway(backend).create(body)
+
+            assert (answer.status, answer.json) == (400, {"detail": detail})
+
+    @pytest.mark.parametrize("body", [b"", BALL | {"seed": "x"}, BALL | {"steps": 99}])
+    async def test_malformed_request_is_the_list(self, tmp_path: Path, body: Any) -> None:
+        async with Backend(tmp_path, error_format=ErrorFormat.UPSTREAM) as backend:
+            backend.open()
+
+            answer = await Gateway(backend).create(body)
+
+            assert answer.status == 422
+            assert {"loc", "msg", "type"} <= answer.detail[0].keys()
 
 
 class TestStatus:
@@ -299,6 +568,49 @@ class TestStatus:
         assert answer.json["first_image_path"].startswith("first_image_path_")
         assert str(backend.root).encode() not in answer.body
 
+    async def test_address_of_an_input_comes_back_without_what_is_secret_in_it(self) -> None:
+        source = public_source("https://user:key@a.example/b/c.png?signature=s#f")
+        task = make_task(
+            inputs={"first_image_path": "first.png", "ref_video_path": "ref.mp4"},
+            sources={"first_image_path": source},
+        )
+
+        body = status_body(task)
+
+        assert body["first_image_path"] == "https://a.example/b/c.png"
+        assert body["ref_video_path"] == "ref.mp4"
+
+    async def test_documented_keys_come_first(self) -> None:
+        assert list(status_body(make_task()))[:6] == [
+            "task_id",
+            "status",
+            "start_time",
+            "end_time",
+            "error",
+            "output_path",
+        ]
+
+    async def test_start_time_is_the_creation_until_processing_begins(self) -> None:
+        waiting, running = make_task(), started(make_task())
+
+        assert status_body(waiting)["start_time"] == "2026-01-02T03:04:05"
+        assert status_body(running)["start_time"] == "2026-01-02T03:04:06"
+        assert status_body(running)["created_at"] == "2026-01-02T03:04:05Z"
+        assert status_body(running)["started_at"] == "2026-01-02T03:04:06Z"
+
+    @pytest.mark.parametrize(
+        ("task", "word"),
+        [
+            (make_task(), "pending"),
+            (started(make_task()), "processing"),
+            (ended(started(make_task())), "completed"),
+            (ended(started(make_task()), TaskState.FAILED), "failed"),
+            (ended(started(make_task()), TaskState.CANCELLED), "cancelled"),
+        ],
+    )
+    async def test_states_have_the_documented_words(self, task: Task, word: str) -> None:
+        assert status_body(task)["status"] == word
+
     async def test_task_that_is_being_stopped_is_still_processing(self) -> None:
         assert status_body(started(make_task()).cancelling())["status"] == "processing"
 
@@ -351,6 +663,20 @@ class TestDelete:
         assert answer.status == 200
         assert answer.body == b'{"stop_status":"do_nothing","reason":"Task not found."}'
 
+    async def test_cancel_that_cannot_be_kept_is_an_error_with_200(
+        self, backend: Backend, gateway: Gateway
+    ) -> None:
+        await gateway.create(BALL | {"task_id": "running"})
+        await gateway.create(BALL | {"task_id": "t1"})
+        backend.tasks.full = True
+
+        answer = await gateway.delete("t1")
+
+        backend.tasks.full = False
+        assert answer.status == 200
+        assert answer.json["stop_status"] == "error"
+        assert "disk is full" in answer.json["reason"]
+
 
 class TestQueue:
     async def test_counts_running_tasks_as_active_only(
@@ -386,6 +712,12 @@ async def test_native_callers_can_read_what_rest_callers_made(
     task = (await backend.task_service.GetTask(GetTaskRequest(task_id="t1"))).task
     assert json_format.MessageToDict(task.parameters)["deep"] == deepest
     assert task.parameters["big"] == 1e299
+
+
+def _contract(**parameters: dict[str, Any]) -> PipelineContract:
+    entry = {"parameters": parameters}
+    declared = {"supported_tasks": ["t2v"], "task_contracts": {"t2v": entry}}
+    return PipelineContract.parse(declared, stem="p")
 
 
 def _nested(levels: int) -> dict[str, Any]:
