@@ -6,13 +6,17 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MediaFacts:
-    """What decoding a file told: pixels, frames (1 for a still) and seconds (0 for a still)."""
+    """What decoding a file told: pixels, frames (1 for a still) and seconds (0 for a still).
+
+    `has_sound` tells of a video whether sound comes with it.
+    """
 
     content_type: str
     width: int = 0
     height: int = 0
     frame_count: int = 0
     duration_seconds: float = 0.0
+    has_sound: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,5 +1,6 @@
 """Turns what a request says of its media into checked files of the task."""
 
+import asyncio
 import secrets
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -20,10 +21,12 @@ from telefuser_grpc.media.disk import (
     write_file,
     writing,
 )
+from telefuser_grpc.media.downloads import Downloads
 from telefuser_grpc.media.formats import check_format, extension
 from telefuser_grpc.media.inline import decode_inline, is_inline
 from telefuser_grpc.media.server_files import read_server_file
 from telefuser_grpc.media.uploads import LocalUploads
+from telefuser_grpc.media.url import is_url
 from telefuser_grpc.pipeline.probe import ProbeLimits, Undecodable, probe
 
 UPLOAD_PREFIX = "upload:"
@@ -40,15 +43,19 @@ class LocalMediaInputs:
         allowed_roots: Sequence[Path],
         max_bytes: int,
         limits: ProbeLimits,
+        downloads: Downloads | None = None,
     ) -> None:
         self._root = root
         self._uploads = uploads
         self._allowed_roots = tuple(allowed_roots)
         self._max_bytes = max_bytes
         self._limits = limits
+        self._downloads = downloads or Downloads(max_bytes=max_bytes)
 
     async def take(self, task_id: str, fields: Mapping[str, Any]) -> dict[str, str]:
         """Stores each given media field as a checked file; returns names by field.
+
+        URLs are fetched side by side, once everything else is known to be good.
 
         Raises:
             InputRejected, UploadTooLarge, UploadNotFound, StorageFull
@@ -56,10 +63,13 @@ class LocalMediaInputs:
         given = {name: fields[name] for name in INPUT_FIELDS if not is_empty(fields.get(name))}
         if not given:
             return {}
+        urls = self._urls(given)
         folder = self._folder(task_id)
         mark = secrets.token_hex(4)
+        parts = {field: folder / f"{field}_{mark}.part" for field in given}
         try:
-            return await in_thread(self._take, folder, mark, given)
+            names = await in_thread(self._take, folder, parts, _without(given, urls))
+            return names | await self._download(urls, parts)
         except BaseException:
             await in_thread(_remove, folder, mark)
             raise
@@ -71,33 +81,54 @@ class LocalMediaInputs:
     def _folder(self, task_id: str) -> Path:
         return self._root / "tasks" / task_id / "inputs"
 
-    def _take(self, folder: Path, mark: str, given: Mapping[str, Any]) -> dict[str, str]:
+    def _urls(self, given: Mapping[str, Any]) -> dict[str, str]:
+        """Returns what is to be fetched; references that cannot be good are refused."""
+        for field, reference in given.items():
+            if not isinstance(reference, str):
+                raise InputRejected(field, "must be text: an upload, a data URL, a URL or a path")
+        urls = {field: reference for field, reference in given.items() if is_url(reference)}
+        for field, url in urls.items():
+            self._downloads.check(field, url)
+        return urls
+
+    async def _download(self, urls: Mapping[str, str], parts: Mapping[str, Path]) -> dict[str, str]:
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = {
+                    field: group.create_task(self._fetch(field, url, parts[field]))
+                    for field, url in urls.items()
+                }
+        except ExceptionGroup as failures:
+            raise failures.exceptions[0] from None  # the others were cancelled for it
+        return {field: task.result() for field, task in tasks.items()}
+
+    async def _fetch(self, field: str, url: str, part: Path) -> str:
+        await self._downloads.fetch(field, url, part)
+        return await in_thread(self._keep_probed, field, part)
+
+    def _take(
+        self, folder: Path, parts: Mapping[str, Path], given: Mapping[str, str]
+    ) -> dict[str, str]:
         with writing():
             make_folder(folder)
         return {
-            field: self._store(field, reference, folder / f"{field}_{mark}.part")
-            for field, reference in given.items()
+            field: self._store(field, reference, parts[field]) for field, reference in given.items()
         }
 
-    def _store(self, field: str, reference: Any, part: Path) -> str:
-        if not isinstance(reference, str):
-            raise InputRejected(field, "must be text: an upload, a data URL or a path")
-        facts = self._fetch(field, reference, part)
-        check_format(field, facts, part)
-        path = part.with_suffix(f".{extension(facts.content_type)}")
-        with writing():
-            publish(part, path)
-        return path.name
-
-    def _fetch(self, field: str, reference: str, part: Path) -> MediaFacts:
+    def _store(self, field: str, reference: str, part: Path) -> str:
         if reference.startswith(UPLOAD_PREFIX):
-            return self._take_upload(reference.removeprefix(UPLOAD_PREFIX), part)
+            facts = self._take_upload(reference.removeprefix(UPLOAD_PREFIX), part)
+            return _keep(field, facts, part)
         with writing():
             write_file(part, self._limited(field, self._read(field, reference)))
+        return self._keep_probed(field, part)
+
+    def _keep_probed(self, field: str, part: Path) -> str:
         try:
-            return probe(part, limits=self._limits)
+            facts = probe(part, limits=self._limits)
         except Undecodable as error:
             raise InputRejected(field, error.message) from error
+        return _keep(field, facts, part)
 
     def _take_upload(self, upload_id: str, part: Path) -> MediaFacts:
         """Links the upload's file, which was checked when it came, and never changes."""
@@ -110,11 +141,6 @@ class LocalMediaInputs:
         return upload.facts
 
     def _read(self, field: str, reference: str) -> Iterator[bytes]:
-        if reference[:8].lower().startswith(("http://", "https://")):
-            raise InputRejected(
-                field,
-                "URL inputs are not accepted by this server; upload the file or send a data URL",
-            )
         if is_inline(reference):
             return decode_inline(field, reference, max_bytes=self._max_bytes)
         return read_server_file(
@@ -128,6 +154,19 @@ class LocalMediaInputs:
             if size_bytes > self._max_bytes:
                 raise UploadTooLarge(field, self._max_bytes)
             yield chunk
+
+
+def _keep(field: str, facts: MediaFacts, part: Path) -> str:
+    """Gives a checked file its name."""
+    check_format(field, facts)
+    path = part.with_suffix(f".{extension(facts.content_type)}")
+    with writing():
+        publish(part, path)
+    return path.name
+
+
+def _without(given: Mapping[str, Any], urls: Mapping[str, str]) -> dict[str, Any]:
+    return {field: reference for field, reference in given.items() if field not in urls}
 
 
 def _remove(folder: Path, mark: str) -> None:

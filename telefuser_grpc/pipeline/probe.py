@@ -1,12 +1,14 @@
 """Decodes a file and tells what is in it, or that it cannot be used."""
 
+import io
+import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from telefuser_grpc.domain.artifact import MediaFacts
-from telefuser_grpc.pipeline.sniff import SNIFFED_BYTES, sniff
+from telefuser_grpc.pipeline.sniff import SNIFFED_BYTES, fault, sniff
 
 _PILLOW_FORMATS = {
     "image/png": "PNG",
@@ -22,11 +24,16 @@ _DEMUXERS = {
     "video/webm": "matroska",
     "video/matroska": "matroska",
     "video/vnd.avi": "avi",
+    "video/x-flv": "flv",
     "audio/mpeg": "mp3",
     "audio/vnd.wave": "wav",
     "audio/flac": "flac",
     "audio/ogg": "ogg",
 }
+# Pillow reads piece by piece, under Python's lock: many tiny pieces would stop the server.
+_MAX_READS = 250_000
+_MAX_GIF_READS = 2_000_000  # its pieces have 255 bytes, and are read twice
+_MAX_HEADER_BYTES = 16 * 2**20
 _WHOLE_ENOUGH = 0.9  # edit lists may hide some of the frames that a header promises
 
 
@@ -87,7 +94,7 @@ def _content_type(path: Path, limits: ProbeLimits) -> str:
         raise Undecodable(f"has {size} bytes, at most {limits.max_bytes} allowed")
     content_type = sniff(head)
     if content_type is None:
-        raise Undecodable("is no image, video or audio of a known format")
+        raise Undecodable(fault(head))
     return content_type
 
 
@@ -105,17 +112,34 @@ def _check_frames(count: int, limits: ProbeLimits) -> None:
         raise Undecodable(f"has more than {limits.max_frames} frames")
 
 
-def _probe_image(path: Path, content_type: str, limits: ProbeLimits) -> MediaFacts:
-    from PIL import Image  # not at the start of the server
+class _FrugalReader(io.BufferedReader):
+    """A file that ends the work of a decoder which reads it in far too many pieces."""
 
-    try:
-        image = Image.open(path, formats=[_PILLOW_FORMATS[content_type]])
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise Undecodable("has far too many pixels") from error
-    with image:
-        _check_size(*image.size, limits)
+    def __init__(self, path: Path, content_type: str) -> None:
+        super().__init__(io.FileIO(path))
+        self._reads_left = _MAX_GIF_READS if content_type == "image/gif" else _MAX_READS
+        # WebP has no header of its own: it is read at once.
+        self._header_left = math.inf if content_type == "image/webp" else _MAX_HEADER_BYTES
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        content = super().read(size)
+        self._reads_left -= 1
+        self._header_left -= len(content)
+        if self._reads_left < 0 or self._header_left < 0:
+            raise Undecodable("has far more than a picture in it; save it again without metadata")
+        return content
+
+    def end_header(self) -> None:
+        """Lets the pictures themselves have any size."""
+        self._header_left = math.inf
+
+
+def _probe_image(path: Path, content_type: str, limits: ProbeLimits) -> MediaFacts:
+    with _FrugalReader(path, content_type) as file:
+        image = _open_image(file, content_type, limits)
         image.verify()
-    with Image.open(path, formats=[_PILLOW_FORMATS[content_type]]) as image:
+    with _FrugalReader(path, content_type) as file:
+        image = _open_image(file, content_type, limits)
         count = getattr(image, "n_frames", 1)
         _check_frames(count, limits)
         milliseconds = _load_frames(image, count, limits)
@@ -128,16 +152,30 @@ def _probe_image(path: Path, content_type: str, limits: ProbeLimits) -> MediaFac
         )
 
 
+def _open_image(file: _FrugalReader, content_type: str, limits: ProbeLimits) -> Any:
+    from PIL import Image  # not at the start of the server
+
+    try:
+        image = Image.open(file, formats=[_PILLOW_FORMATS[content_type]])
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise Undecodable("has far too many pixels") from error
+    _check_size(image.width, image.height, limits)
+    file.end_header()
+    return image
+
+
 def _load_frames(image: Any, count: int, limits: ProbeLimits) -> float:
     """Decodes the frames of an image and returns how long they last, in milliseconds."""
-    budget = limits.decoded_pixels
-    frame_pixels = image.width * image.height
     milliseconds = 0.0
+    decoded_pixels = 0
     for index in range(count):
         image.seek(index)
-        milliseconds += image.info.get("duration", 0)
-        if budget is None or (index + 1) * frame_pixels <= budget or index == 0:
-            image.load()
+        _check_size(image.width, image.height, limits)
+        image.load()
+        milliseconds += float(image.info.get("duration", 0))
+        decoded_pixels += image.width * image.height
+        if limits.decoded_pixels is not None and decoded_pixels > limits.decoded_pixels:
+            return milliseconds / (index + 1) * count
     return milliseconds
 
 
@@ -168,6 +206,7 @@ def _probe_video(container: Any, stream: Any, content_type: str, limits: ProbeLi
         height=stream.height,
         frame_count=count,
         duration_seconds=_duration(container) or (count / rate if rate else 0.0),
+        has_sound=bool(container.streams.audio),
     )
 
 

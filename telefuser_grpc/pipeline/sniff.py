@@ -10,9 +10,12 @@ _STARTS = (
     (b"fLaC", "audio/flac"),
     (b"OggS", "audio/ogg"),
     (b"ID3", "audio/mpeg"),
+    (b"FLV\x01", "video/x-flv"),
 )
 _RIFF_FORMS = {b"WEBP": "image/webp", b"WAVE": "audio/vnd.wave", b"AVI ": "video/vnd.avi"}
 _STILL_BRANDS = (b"avif", b"avis", b"heic", b"heix", b"mif1", b"msf1")
+
+READ_FORMATS = "PNG, JPEG, WebP, GIF, MP4, WebM, WAV, MP3, FLAC or Ogg"
 
 
 def sniff(head: bytes) -> str | None:
@@ -35,6 +38,18 @@ def sniff(head: bytes) -> str | None:
     if head.startswith(b"BM") and head[6:10] == bytes(4):
         return "image/bmp"
     return "audio/mpeg" if _is_mpeg_audio(head) else None
+
+
+def fault(head: bytes) -> str:
+    """Says what is wrong with a file that `sniff` does not know, and how to mend it."""
+    text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if text.startswith((b"<!doctype html", b"<html", b"<head")):
+        return "is a web page; give the media file itself, or its own address"
+    if text.startswith((b"<svg", b"<?xml", b"<!doctype svg")):
+        return "is an SVG drawing or other XML; send it drawn, as PNG"
+    if head[4:8] == b"ftyp":
+        return "is an AVIF or HEIC image; send it as PNG, JPEG or WebP"
+    return f"is no image, video or audio of a known format; send {READ_FORMATS}"
 
 
 def _iso_media(brand: bytes) -> str | None:
