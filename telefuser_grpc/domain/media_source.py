@@ -20,4 +20,6 @@ def public_source(reference: Any) -> str:
     except ValueError:  # a host in brackets that is no address
         return ""
     host = parts.netloc.rpartition("@")[2]
+    if not host:
+        return ""
     return urlunsplit((parts.scheme, host, parts.path, "", ""))[:MAX_LENGTH]

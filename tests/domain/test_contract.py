@@ -6,6 +6,7 @@ import pytest
 
 from telefuser_grpc.domain.contract import (
     ContractError,
+    Enforcement,
     PipelineContract,
     TaskContract,
     is_empty,
@@ -109,6 +110,48 @@ def test_a_hidden_parameter_is_neither_filled_nor_required() -> None:
     assert contract.complete({"first_image_path": "a"}) == {"first_image_path": "a"}
 
 
+def test_a_hidden_parameter_that_is_given_is_kept() -> None:
+    contract = i2v(secret={"type": "integer", "exposed": False})
+
+    assert contract.complete({"first_image_path": "a", "secret": 7})["secret"] == 7
+
+
+def test_the_default_of_the_contract_does_not_replace_a_given_null() -> None:
+    completed = i2v(steps={"default": 40}).complete({"first_image_path": "a", "steps": None})
+
+    assert completed["steps"] is None
+
+
+@pytest.mark.parametrize("empty", [None, "", [], {}])
+def test_a_required_parameter_that_is_empty_is_missing(empty: Any) -> None:
+    with pytest.raises(MissingParameters) as caught:
+        i2v(style={"required": True}).complete({"first_image_path": "a", "style": empty})
+
+    assert caught.value.required == caught.value.missing == ("style",)
+
+
+def test_what_is_generally_required_is_missing_only_where_it_is_not_declared() -> None:
+    given = {"first_image_path": "a"}
+
+    with pytest.raises(MissingParameters) as caught:
+        i2v(style={"required": True}).complete(given, also_required=["prompt"])
+
+    assert caught.value.missing == ("prompt", "style")
+    assert i2v(prompt={}).complete(given, also_required=["prompt"]) == given
+
+
+def test_a_relaxed_contract_takes_any_value_but_still_requires() -> None:
+    contract = i2v(seed={"type": "integer", "required": True})
+
+    relaxed = contract.complete(
+        {"first_image_path": "a", "seed": "x"}, enforcement=Enforcement.RELAXED
+    )
+
+    assert relaxed["seed"] == "x"
+    with pytest.raises(MissingParameters):
+        contract.complete({"first_image_path": "a"}, enforcement=Enforcement.RELAXED)
+
+
 def test_completing_leaves_the_request_alone() -> None:
     fields = {"first_image_path": "a"}
 
@@ -160,6 +203,32 @@ def test_a_malformed_kind_is_a_contract_error() -> None:
         serving("T2V")
 
 
+def test_declared_media_types_win_over_those_of_the_tasks() -> None:
+    declared = {"supported_tasks": ["t2v"], "supported_media_types": ["video", "audio", "video"]}
+
+    assert PipelineContract.parse(declared, stem="file").media_types == ("video", "audio")
+
+
+def test_one_input_may_be_declared_by_its_name_alone() -> None:
+    contract = TaskContract.parse("mix", {"required_inputs": "audio_path"})
+
+    assert contract.required_inputs == ("audio_path",)
+
+
+@pytest.mark.parametrize("count", [0, -1, "2", 1.5, None])
+def test_fewer_than_one_task_at_a_time_is_a_contract_error(count: Any) -> None:
+    declared = {"supported_tasks": ["t2v"], "effective_max_concurrent_tasks": count}
+
+    with pytest.raises(ContractError, match="effective_max_concurrent_tasks"):
+        PipelineContract.parse(declared, stem="file")
+
+
+def test_entries_of_undeclared_tasks_are_dropped() -> None:
+    declared = {"supported_tasks": ["t2v"], "task_contracts": {"t2i": {"media_type": "nonsense"}}}
+
+    assert list(PipelineContract.parse(declared, stem="file").tasks) == ["t2v"]
+
+
 def test_a_legacy_contract_is_the_one_kind_it_is_served_as() -> None:
     contract = PipelineContract.legacy("t2i", stem="file")
 
@@ -176,19 +245,44 @@ def test_an_unsupported_kind_is_told_the_supported_ones() -> None:
     assert caught.value.message == "Task 'i2v' is not supported by the current pipeline"
 
 
+IMAGE, LAST, VIDEO, SOUND = "first_image_path", "last_image_path", "ref_video_path", "audio_path"
+
+
 @pytest.mark.parametrize(
-    ("given", "kind"),
+    ("supported", "given", "kind"),
     [
-        ((), "t2v"),
-        (("first_image_path",), "i2v"),
-        (("first_image_path", "last_image_path"), "fl2v"),
-        (("ref_video_path",), "vsr"),
+        (("t2v", "i2v"), (), "t2v"),
+        (("i2i", "t2i", "t2v"), (), "t2i"),
+        (("t2v", "i2v", "i2i"), (IMAGE,), "i2v"),
+        (("t2v", "i2i", "i2v"), (IMAGE,), "i2i"),
+        (("t2v", "i2v", "fl2v"), (IMAGE, LAST), "fl2v"),
+        (("t2v", "i2v"), (IMAGE, LAST), "i2v"),
+        (("t2v", "vc", "vsr"), (VIDEO,), "vc"),
+        (("t2v", "vsr", "vc"), (VIDEO,), "vsr"),
+        (("i2v", "vc"), (IMAGE, VIDEO), "i2v"),
     ],
 )
-def test_a_kind_is_inferred_from_the_media_given(given: tuple[str, ...], kind: str) -> None:
-    contract = serving("t2v", "i2v", "fl2v", "vsr")
+def test_a_kind_is_inferred_from_the_media_given(
+    supported: tuple[str, ...], given: tuple[str, ...], kind: str
+) -> None:
+    assert serving(*supported).infer_kind(dict.fromkeys(given, "upload:1")) == kind
 
-    assert contract.infer_kind(dict.fromkeys(given, "upload:1")) == kind
+
+def test_an_optional_input_makes_a_kind_fit() -> None:
+    declared = {"t2v": {"optional_inputs": [SOUND]}}
+    contract = PipelineContract.parse(
+        {"supported_tasks": ["t2i", "t2v"], "task_contracts": declared}, stem="file"
+    )
+
+    assert contract.infer_kind({SOUND: "upload:1"}) == "t2v"
+
+
+def test_a_media_type_narrows_what_is_inferred() -> None:
+    contract = serving("t2v", "i2v", "i2i")
+
+    assert contract.infer_kind({IMAGE: "a"}, media_type=MediaType.IMAGE) == "i2i"
+    with pytest.raises(TaskNotInferred):
+        contract.infer_kind({}, media_type=MediaType.IMAGE)
 
 
 def test_the_kind_declared_first_wins_a_tie() -> None:

@@ -23,6 +23,27 @@ def test_all_other_kinds_make_videos(kind: str) -> None:
     assert default_media_type(kind) is MediaType.VIDEO
 
 
+@pytest.mark.parametrize(
+    ("kind", "media_type", "required", "optional"),
+    [
+        ("t2v", "video", (), ()),
+        ("i2v", "video", ("first_image_path",), ("last_image_path",)),
+        ("fl2v", "video", ("first_image_path", "last_image_path"), ()),
+        ("vc", "video", ("ref_video_path",), ()),
+        ("vsr", "video", ("ref_video_path",), ()),
+        ("s2v", "video", (), ()),
+        ("t2i", "image", (), ()),
+        ("i2i", "image", ("first_image_path",), ()),
+        ("edit", "image", (), ()),
+    ],
+)
+def test_kinds_have_their_documented_media(
+    kind: str, media_type: str, required: tuple[str, ...], optional: tuple[str, ...]
+) -> None:
+    assert default_media_type(kind) == media_type
+    assert DEFAULT_INPUTS[kind] == (required, optional)
+
+
 def test_default_inputs_are_media_fields() -> None:
     named = {name for inputs in DEFAULT_INPUTS.values() for names in inputs for name in names}
 

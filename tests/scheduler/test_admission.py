@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from telefuser_grpc.domain.contract import PipelineContract
+from telefuser_grpc.domain.contract import Enforcement, PipelineContract
+from telefuser_grpc.domain.kinds import MediaType
 from telefuser_grpc.domain.task import Task, TaskState
 from telefuser_grpc.errors import (
     InputRejected,
@@ -17,6 +18,7 @@ from telefuser_grpc.errors import (
     QueueFull,
     RequestIdReused,
     TaskAlreadyExists,
+    TaskNotInferred,
     TeleFuserError,
     UnsupportedTask,
 )
@@ -94,6 +96,103 @@ async def test_the_kind_is_inferred_from_the_media_given(door: Door) -> None:
     assert "first_image_path" not in task.fields
 
 
+async def test_a_kind_of_the_protocol_stands_only_for_a_request_without_media(door: Door) -> None:
+    declared = {"supported_tasks": ["t2i", "t2v", "i2v"]}
+    door.admission.open(PipelineContract.parse(declared, stem="pipeline"))
+    media = {"prompt": "x", "first_image_path": "upload:1"}
+
+    asked = [
+        {"default_kind": "t2v"},
+        {"default_kind": "vsr"},
+        {"default_kind": ""},
+        {"default_kind": "t2v", "fields": media},
+    ]
+
+    assert [(await door.admit(kind="", **request)).kind for request in asked] == [
+        "t2v",
+        "t2i",
+        "t2i",
+        "i2v",
+    ]
+
+
+async def test_a_media_type_bounds_what_is_inferred(door: Door) -> None:
+    declared = {"supported_tasks": ["t2v", "t2i"]}
+    door.admission.open(PipelineContract.parse(declared, stem="pipeline"))
+
+    assert (await door.admit(kind="", media_type=MediaType.IMAGE)).kind == "t2i"
+
+
+async def test_addresses_are_remembered_without_their_secrets(door: Door) -> None:
+    media = {
+        "prompt": "x",
+        "first_image_path": "https://me:key@a.example/b.png?signature=s",
+        "last_image_path": "data:image/png;base64,AAAA",
+    }
+
+    task = await door.admit(kind="i2v", fields=media)
+
+    assert task.sources == {"first_image_path": "https://a.example/b.png"}
+
+
+async def test_a_prompt_is_needed_where_the_contract_is_silent_of_prompts(door: Door) -> None:
+    door.admission.open(PipelineContract.parse({"supported_tasks": ["t2v"]}, stem="pipeline"))
+
+    with pytest.raises(MissingParameters) as refusal:
+        await door.admit(fields={"prompt": ""})
+
+    assert refusal.value.missing == ("prompt",)
+
+
+async def test_room_can_be_asked_for_and_is_not_taken(door: Door) -> None:
+    for _ in range(4):
+        door.admission.check_room()
+        await door.admit()
+
+    with pytest.raises(QueueFull):
+        door.admission.check_room()
+
+
+async def test_there_is_no_room_before_a_pipeline_is_loaded(door: Door) -> None:
+    admission = Admission(
+        tasks=door.house.tasks, inputs=door.inputs, scheduler=door.house.scheduler
+    )
+
+    with pytest.raises(PipelineNotReady):
+        admission.check_room()
+
+
+async def test_relaxed_enforcement_takes_values_that_the_contract_does_not(door: Door) -> None:
+    relaxed = Admission(
+        tasks=door.house.tasks,
+        inputs=door.inputs,
+        scheduler=door.house.scheduler,
+        enforcement=Enforcement.RELAXED,
+    )
+    relaxed.open(CONTRACT)
+
+    task = await relaxed.admit(TaskRequest(fields={"prompt": "x", "steps": "many"}, kind="t2v"))
+
+    assert task.fields["steps"] == "many"
+
+
+async def test_contents_stand_for_fields_that_differ_each_time(door: Door) -> None:
+    def request(upload: str, content: str) -> dict[str, object]:
+        fields = {"prompt": "x", "first_image_path": upload}
+        return {
+            "kind": "i2v",
+            "fields": fields,
+            "contents": {"first_image_path": content},
+            "request_id": "r1",
+        }
+
+    first = await door.admit(**request("upload:1", "sha256:a"))
+
+    assert (await door.admit(**request("upload:2", "sha256:a"))).id == first.id
+    with pytest.raises(RequestIdReused):
+        await door.admit(**request("upload:1", "sha256:b"))
+
+
 async def test_nothing_is_admitted_before_a_pipeline_is_loaded(door: Door) -> None:
     admission = Admission(
         tasks=door.house.tasks, inputs=door.inputs, scheduler=door.house.scheduler
@@ -114,6 +213,9 @@ async def test_nothing_is_admitted_before_a_pipeline_is_loaded(door: Door) -> No
         ({"fields": {"prompt": "x", "steps": 9}}, InvalidFields),
         ({"fields": {"prompt": "x", "steps": "4"}}, InvalidFields),
         ({"fields": {"prompt": "x", "note": "y" * 32_001}}, InvalidFields),
+        ({"fields": {"prompt": "x", "n" * 129: 1}}, InvalidFields),
+        ({"fields": {"prompt": "x", "latent_data": {}}}, InvalidFields),
+        ({"kind": "", "fields": {"prompt": "x", "audio_path": "upload:1"}}, TaskNotInferred),
         ({"task_id": "../etc"}, InvalidFields),
         ({"request_id": "r" * 129}, InvalidFields),
     ],
