@@ -14,7 +14,6 @@ from typing import Any
 import structlog
 
 from telefuser_grpc.domain.contract import ContractError, PipelineContract
-from telefuser_grpc.pipeline.aliases import install_aliases
 from telefuser_grpc.pipeline.diffusers_hooks import diffusers_pipelines
 from telefuser_grpc.pipeline.entry import NO_ENTRY_POINT, Entry, choose_entry
 from telefuser_grpc.pipeline.failure import public_message
@@ -92,7 +91,6 @@ def _import(path: Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location(name, absolute)
     if spec is None or spec.loader is None:
         raise PipelineLoadError(f"Pipeline file {path.name} is not a Python file")
-    install_aliases()
     module = sys.modules[name] = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
