@@ -32,7 +32,7 @@ _DEMUXERS = {
 }
 # Pillow reads piece by piece, under Python's lock: many tiny pieces would stop the server.
 _MAX_READS = 250_000
-_MAX_GIF_READS = 2_000_000  # its pieces have 255 bytes, and are read twice
+_MAX_GIF_READS = 1_000_000  # its pieces have 255 bytes at most
 _MAX_HEADER_BYTES = 16 * 2**20
 _WHOLE_ENOUGH = 0.9  # edit lists may hide some of the frames that a header promises
 

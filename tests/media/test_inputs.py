@@ -16,13 +16,17 @@ from telefuser_grpc.errors import (
     StorageFull,
     UploadNotFound,
     UploadTooLarge,
+    UrlNotAccessible,
 )
 from telefuser_grpc.media import inputs as inputs_module
+from telefuser_grpc.media import server_files
+from telefuser_grpc.media.downloads import Downloads
 from telefuser_grpc.media.inputs import LocalMediaInputs
 from telefuser_grpc.media.uploads import LocalUploads
 from telefuser_grpc.pipeline.probe import ProbeLimits
 from telefuser_grpc.storage.artifacts import LocalArtifactStore
 from tests.fakes.media_files import mp4, noise, png_bomb, still, truncated, wav
+from tests.fakes.web import Script, Web, answer
 
 TASK = "task_1"
 MAX_BYTES = 2**20
@@ -45,6 +49,7 @@ class Bench:
             allowed_roots=[self.opened],
             max_bytes=MAX_BYTES,
             limits=limits,
+            downloads=Downloads(max_bytes=MAX_BYTES, allow_private=True, ports=None),
         )
 
     async def take(self, **fields: Any) -> dict[str, str]:
@@ -252,11 +257,150 @@ async def test_a_refusal_leaves_what_was_there_before(bench: Bench) -> None:
     assert bench.content(taken["first_image_path"]) == still()
 
 
-@pytest.mark.parametrize("url", ["http://example.com/a.png", "HTTPS://example.com/a.png"])
-async def test_addresses_are_not_fetched(bench: Bench, url: str) -> None:
-    with pytest.raises(InputRejected, match="URL inputs are not accepted by this server"):
-        await bench.take(first_image_path=url)
+async def test_an_address_becomes_a_file_of_the_task(bench: Bench) -> None:
+    async with Web(answers={"/lie.png?signature=a": answer(still("JPEG"))}) as web:
+        taken = await bench.take(
+            first_image_path=f"HTTP://127.0.0.1:{web.port}/lie.png?signature=a"
+        )
 
+    name = taken["first_image_path"]
+    assert name.endswith(".jpg")
+    assert bench.content(name) == still("JPEG")
+    assert bench.files() == [TASK, f"{TASK}/inputs", f"{TASK}/inputs/{name}"]
+
+
+async def test_addresses_of_one_base_name_never_overwrite_each_other(bench: Bench) -> None:
+    contents = {"/a/image.jpg": still(width=9), "/b/image.jpg": still(width=10)}
+
+    async with Web(answers={path: answer(each) for path, each in contents.items()}) as web:
+        first, last = (f"http://127.0.0.1:{web.port}{path}" for path in contents)
+        taken = await bench.take(first_image_path=first, last_image_path=last)
+        again = await bench.inputs.take("task_2", {"first_image_path": last})
+
+    stored = [bench.content(taken[field]) for field in ("first_image_path", "last_image_path")]
+    assert stored == list(contents.values())
+    other = LocalArtifactStore(bench.root).input_path("task_2", again["first_image_path"])
+    assert Path(other).read_bytes() == contents["/b/image.jpg"]
+
+
+async def test_addresses_are_fetched_side_by_side_and_mix_with_other_media(bench: Bench) -> None:
+    both = asyncio.Barrier(2)
+
+    def meeting(content: bytes) -> Script:
+        async def script(writer: asyncio.StreamWriter) -> None:
+            await both.wait()
+            writer.write(answer(content))
+            await writer.drain()
+
+        return script
+
+    async with Web(answers={"/a": meeting(still()), "/b": meeting(mp4())}) as web:
+        taken = await bench.take(
+            first_image_path=f"http://127.0.0.1:{web.port}/a",
+            last_image_path=data_url(still("GIF")),
+            ref_video_path=f"http://127.0.0.1:{web.port}/b",
+        )
+
+    suffixes = {field: name.rpartition(".")[2] for field, name in taken.items()}
+    assert suffixes == {
+        "first_image_path": "png",
+        "last_image_path": "gif",
+        "ref_video_path": "mp4",
+    }
+
+
+async def test_a_failed_download_ends_the_others_and_leaves_no_trace(bench: Bench) -> None:
+    began, ended = asyncio.Event(), asyncio.Event()
+
+    async def endless(writer: asyncio.StreamWriter) -> None:
+        writer.write(answer(content_length=MAX_BYTES) + still())
+        began.set()
+        await writer.wait_closed()
+        ended.set()
+
+    async def missing(writer: asyncio.StreamWriter) -> None:
+        await began.wait()
+        writer.write(answer(status=404))
+
+    async with Web(answers={"/endless": endless, "/missing": missing}) as web:
+        with pytest.raises(UrlNotAccessible, match="last_image_path URL is not accessible"):
+            await bench.take(
+                first_image_path=f"http://127.0.0.1:{web.port}/endless",
+                last_image_path=f"http://127.0.0.1:{web.port}/missing",
+                ref_video_path=data_url(mp4()),
+            )
+
+    assert bench.files() == []
+
+
+async def test_a_caller_that_leaves_a_download_leaves_no_trace(bench: Bench) -> None:
+    began = asyncio.Event()
+
+    async def endless(writer: asyncio.StreamWriter) -> None:
+        writer.write(answer(content_length=MAX_BYTES) + still())
+        began.set()
+        await asyncio.Event().wait()
+
+    async with Web(answers={"/a": endless}) as web:
+        taking = asyncio.create_task(bench.take(first_image_path=f"http://127.0.0.1:{web.port}/a"))
+        await began.wait()
+        taking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await taking
+
+    assert bench.files() == []
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        (answer(status=403), "URL is not accessible: its host answers 403"),
+        (answer(b"<!DOCTYPE html><title>Log in</title>"), "is a web page"),
+        (answer(b"<svg xmlns='http://www.w3.org/2000/svg'/>"), "SVG drawing"),
+        (answer(b""), "is empty"),
+        (answer(truncated(noise(width=64, height=64))), "is damaged"),
+        (answer(png_bomb()), "pixels"),
+        (answer(mp4()), "send an image"),
+        (answer(bytes(MAX_BYTES + 1)), "larger than"),
+    ],
+    ids=["403", "page", "svg", "empty", "damaged", "bomb", "video", "large"],
+)
+async def test_what_an_address_holds_is_checked_like_all_media(
+    bench: Bench, said: bytes, why: str
+) -> None:
+    async with Web(answers={"/a.png": said}) as web:
+        with pytest.raises(InputRejected, match=why) as caught:
+            await bench.take(first_image_path=f"http://127.0.0.1:{web.port}/a.png")
+
+    assert [each.field for each in caught.value.violations] == ["first_image_path"]
+    assert bench.files() == []
+
+
+async def test_no_address_is_fetched_for_a_request_with_another_fault(bench: Bench) -> None:
+    async with Web(answers={"/a.png": answer(still())}) as web:
+        url = f"http://127.0.0.1:{web.port}/a.png"
+        for fault in (data_url(b"no"), "/etc/passwd", 7, "ftp://a/b"):
+            with pytest.raises(InputRejected, match="last_image_path"):
+                await bench.take(first_image_path=url, last_image_path=fault)
+
+    assert web.requests == []
+    assert bench.files() == []
+
+
+async def test_private_addresses_are_refused_unless_an_operator_opens_them(bench: Bench) -> None:
+    async with Web(answers={"/a.png": answer(still())}) as web:
+        inputs = LocalMediaInputs(
+            bench.root,
+            uploads=bench.uploads,
+            allowed_roots=[],
+            max_bytes=MAX_BYTES,
+            limits=ProbeLimits(),
+        )
+        for host in (f"127.0.0.1:{web.port}", "127.0.0.1", "169.254.169.254", "[::1]"):
+            with pytest.raises(UrlNotAccessible):
+                await inputs.take(TASK, {"first_image_path": f"http://{host}/a.png"})
+
+    assert web.requests == []
     assert bench.files() == []
 
 
@@ -297,6 +441,8 @@ async def test_paths_outside_and_absent_ones_get_the_same_answer(bench: Bench) -
         sibling / "a.png",
         "/etc/passwd",
         "/dev/zero",
+        bench.opened / ".." / "opened",
+        bench.opened / "absent" / ".." / "absent.png",
         "a.png",
         "\0",
         "\ud800",
@@ -313,6 +459,45 @@ async def test_paths_outside_and_absent_ones_get_the_same_answer(bench: Bench) -
     assert "TELEFUSER_ALLOWED_MEDIA_ROOTS" in message
     assert str(bench.opened) not in message
     assert bench.files() == []
+
+
+async def test_a_folder_on_the_way_that_becomes_a_link_leads_nowhere(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inside = bench.opened / "sub" / "a.png"
+    inside.parent.mkdir()
+    inside.write_bytes(still())
+    (bench.secret / "a.png").write_bytes(still("GIF"))
+    realpath = os.path.realpath
+
+    def swapped(path: str, *, strict: bool = False) -> str:
+        found = realpath(path, strict=strict)
+        if path == str(inside):
+            inside.parent.rename(bench.opened / "moved")
+            inside.parent.symlink_to(bench.secret)
+        return found
+
+    monkeypatch.setattr(os.path, "realpath", swapped)
+
+    with pytest.raises(InputRejected) as caught:
+        await bench.take(first_image_path=str(inside))
+
+    assert server_files.REFUSAL in caught.value.message
+    assert inside.parent.is_symlink()
+    assert bench.files() == []
+
+
+async def test_refused_paths_leave_no_file_open(bench: Bench) -> None:
+    (bench.opened / "folder").mkdir()
+    os.mkfifo(bench.opened / "pipe.png")
+    (bench.opened / "large.png").write_bytes(bytes(MAX_BYTES + 1))
+    open_before = len(list(Path("/proc/self/fd").iterdir()))
+
+    for name in ("folder", "pipe.png", "large.png", "absent.png", "folder/absent.png"):
+        with pytest.raises(InputRejected):
+            await bench.take(first_image_path=str(bench.opened / name))
+
+    assert len(list(Path("/proc/self/fd").iterdir())) == open_before
 
 
 async def test_a_link_inside_an_opened_folder_may_be_followed(bench: Bench) -> None:

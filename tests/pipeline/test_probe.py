@@ -1,5 +1,6 @@
 """A file is decoded and its facts told; one that cannot be used is refused with its fault."""
 
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -109,6 +110,112 @@ def test_a_sound_has_seconds_and_no_pixels(
     assert facts.duration_seconds == pytest.approx(0.5, abs=0.2)
 
 
+def test_a_flash_video_is_read_although_its_own_header_miscounts_its_seconds(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "file"
+    write_clip(path, "libx264", "flv")
+
+    facts = probe(path)
+
+    assert (facts.content_type, facts.width, facts.height) == ("video/x-flv", 32, 16)
+    assert facts.frame_count == 6
+    assert facts.duration_seconds == pytest.approx(0.75, abs=0.3)
+
+
+@pytest.mark.parametrize("with_sound", [True, False])
+def test_a_clip_tells_whether_it_has_sound(tmp_path: Path, with_sound: bool) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(media_files.mp4(with_sound=with_sound))
+
+    assert probe(path).has_sound is with_sound
+
+
+@pytest.mark.parametrize("file_format", ["PNG", "WEBP", "GIF"])
+def test_the_frames_of_an_animation_are_decoded_up_to_a_budget(
+    tmp_path: Path, file_format: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "file"
+    frames = [Image.new("RGB", (8, 6), (index * 20, 0, 0)) for index in range(10)]
+    frames[0].save(path, file_format, save_all=True, append_images=frames[1:], duration=100)
+    limits = ProbeLimits(decoded_pixels=3 * 8 * 6)
+    sought: list[int] = []
+    with Image.open(path) as image:
+        plugin = type(image)
+    seek = plugin.seek
+
+    def noting(image: Image.Image, frame: int) -> None:
+        sought.append(frame)
+        seek(image, frame)
+
+    monkeypatch.setattr(plugin, "seek", noting)
+
+    facts = probe(path, limits=limits)
+
+    assert (facts.frame_count, facts.duration_seconds) == (10, pytest.approx(1.0))
+    assert max(sought) == 3
+
+
+@pytest.mark.parametrize("file_format", ["PNG", "WEBP", "GIF"])
+def test_an_animation_of_too_many_frames_is_refused(tmp_path: Path, file_format: str) -> None:
+    path = tmp_path / "file"
+    frames = [Image.new("RGB", (8, 6), (index * 20, 0, 0)) for index in range(10)]
+    frames[0].save(path, file_format, save_all=True, append_images=frames[1:], duration=100)
+
+    with pytest.raises(Undecodable, match="has more than 9 frames"):
+        probe(path, limits=ProbeLimits(max_frames=9))
+
+
+def _chunk_flood(count: int) -> bytes:
+    content = media_files.still("PNG")
+    empty = b"\0\0\0\0prVt" + zlib.crc32(b"prVt").to_bytes(4, "big")
+    return content[:33] + empty * count + content[33:]
+
+
+def _marker_flood(count: int) -> bytes:
+    content = media_files.still("JPEG")
+    return content[:2] + b"\xff\xfe\0\2" * count + content[2:]
+
+
+def _frame_flood(count: int) -> bytes:
+    content = media_files.still("GIF")
+    frame = content[content.index(b",") : -1]
+    return content[:-1] + frame * count + b";"
+
+
+def _metadata_flood(size: int) -> bytes:
+    content = media_files.still("JPEG")
+    segment = b"\xff\xe1\xff\xffExif\0\0" + bytes(65527)
+    return content[:2] + segment * (size // len(segment) + 1) + content[2:]
+
+
+@pytest.mark.parametrize(
+    ("flood", "count"),
+    [
+        (_chunk_flood, 300_000),
+        (_marker_flood, 300_000),
+        (_frame_flood, 300_000),
+        (_metadata_flood, 17 * 2**20),
+    ],
+)
+def test_an_image_of_countless_pieces_is_refused_before_it_keeps_the_server_busy(
+    tmp_path: Path, flood: Callable[[int], bytes], count: int
+) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(flood(count))
+
+    with pytest.raises(Undecodable, match="far more than a picture"):
+        probe(path)
+
+
+@pytest.mark.parametrize("flood", [_chunk_flood, _marker_flood, _frame_flood, _metadata_flood])
+def test_an_image_of_many_pieces_is_taken(tmp_path: Path, flood: Callable[[int], bytes]) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(flood(1000))
+
+    assert (probe(path).width, probe(path).height) == (8, 6)
+
+
 def _truncated_mp4(path: Path) -> None:
     content = media_files.mp4()
     path.write_bytes(content[: len(content) // 2])
@@ -137,6 +244,8 @@ UNUSABLE = [
     (lambda path: None, "cannot be read: No such file or directory"),
     (lambda path: path.write_bytes(b""), "is empty"),
     (lambda path: path.write_bytes(b"#EXTM3U\nfile:///etc/passwd"), "is no image, video or audio"),
+    (lambda path: path.write_bytes(b"<svg/>"), "is an SVG drawing or other XML; send it drawn"),
+    (lambda path: path.write_bytes(b"text that calls itself a picture"), "is no image, video or"),
     (lambda path: path.write_bytes(media_files.still("JPEG")[:-90]), "is damaged"),
     (lambda path: path.write_bytes(media_files.png_bomb()), "has far too many pixels"),
     (

@@ -2,7 +2,7 @@
 
 import pytest
 
-from telefuser_grpc.pipeline.sniff import sniff
+from telefuser_grpc.pipeline.sniff import fault, sniff
 
 
 @pytest.mark.parametrize(
@@ -24,6 +24,7 @@ from telefuser_grpc.pipeline.sniff import sniff
         (b"RIFF\0\0\0\0WAVEfmt ", "audio/vnd.wave"),
         (b"fLaC\0", "audio/flac"),
         (b"OggS\0", "audio/ogg"),
+        (b"FLV\x01\x05", "video/x-flv"),
     ],
 )
 def test_a_known_start_has_its_registered_content_type(head: bytes, content_type: str) -> None:
@@ -46,3 +47,20 @@ def test_a_known_start_has_its_registered_content_type(head: bytes, content_type
 )
 def test_anything_else_is_unknown(head: bytes) -> None:
     assert sniff(head) is None
+
+
+@pytest.mark.parametrize(
+    ("head", "said"),
+    [
+        (b"<svg xmlns=", "SVG"),
+        (b"\xef\xbb\xbf\n <?xml version='1.0'?>", "SVG"),
+        (b"<!DOCTYPE svg PUBLIC", "SVG"),
+        (b"<!doctype HTML>", "web page"),
+        (b"<HTML><head>", "web page"),
+        (b"\0\0\0\x20ftypavif", "AVIF or HEIC"),
+        (b"\0\0\0\x18ftypheic", "AVIF or HEIC"),
+        (b"hello", "no image, video or audio of a known format; send PNG"),
+    ],
+)
+def test_what_is_not_read_is_told_with_a_remedy(head: bytes, said: str) -> None:
+    assert said in fault(head)
