@@ -44,6 +44,7 @@ class Janitor:
         self._clock = clock
         self._started_at = clock()
         self._turn = asyncio.Lock()
+        self._removed = 0
         self._leaving: dict[str, asyncio.Event] = {}
         self._work: list[asyncio.Task[None]] = []
 
@@ -63,8 +64,10 @@ class Janitor:
     async def run_pass(self) -> None:
         """Does all that there is to do; what one step cannot do keeps no other from its work."""
         async with self._turn:
+            before = self._removed
             for step in (self._sweep, self._remove_expired, self._hold_bounds):
                 await _guarded(step)
+            logger.info("clean-up is done", tasks=self._removed - before)
 
     async def hold_bounds(self) -> None:
         """Removes ended tasks until count, bytes and the disk's reserve are as they should be."""
@@ -166,6 +169,7 @@ class Janitor:
         try:
             deleted = await asyncio.gather(*map(self._delete, task_ids))
             for task_id in filter(None, deleted):
+                self._removed += 1
                 await self._delete_folder(task_id)
         finally:
             for task_id in task_ids:
@@ -232,5 +236,7 @@ async def _guarded(work: Callable[[], Awaitable[None]]) -> None:
         await work()
     except TeleFuserError as error:
         logger.warning("clean-up was interrupted", error=error.message)
+    except OSError as error:
+        logger.warning("clean-up was interrupted", error=error.strerror)
     except Exception:  # the border of background work: the next pass may do better
         logger.exception("clean-up failed")

@@ -20,8 +20,8 @@ CREATE INDEX tasks_by_size ON tasks (state, size_bytes, ordinal, finished_at)
 WHERE finished_at IS NOT NULL;
 """
 
-# The ordinal orders tasks by their creation and is never given twice. Each index ends with it, so a
-# page of a listing is one range of an index whatever is stored.
+# The ordinal orders tasks by their creation and is never given twice. Indexes of listings end with
+# it, so a page of a listing is one range of an index whatever is stored.
 TABLES = f"""
 BEGIN IMMEDIATE;
 CREATE TABLE tasks (

@@ -1,5 +1,6 @@
 """The folders of tasks in memory, and what clears them up."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from datetime import datetime
 from itertools import islice
@@ -93,11 +94,11 @@ def _output(path: str) -> str:
 
 
 class MemoryUploads:
-    """An `UploadSweep` that notes what it was told."""
+    """An `UploadSweep` that tells what it was asked."""
 
     def __init__(self) -> None:
-        self.swept: list[datetime] = []
+        self.swept: asyncio.Queue[datetime] = asyncio.Queue()
 
     async def sweep(self, older_than: datetime) -> int:
-        self.swept.append(older_than)
+        self.swept.put_nowait(older_than)
         return 0

@@ -189,6 +189,14 @@ class MemoryTaskStore:
     async def states(self, task_ids: Sequence[str]) -> Mapping[str, TaskState]:
         return {each: self._tasks[each].state for each in task_ids if each in self._tasks}
 
+    async def changed(self) -> None:
+        """Waits until something is written."""
+        await self._pulse.wait()
+
+    def ids(self) -> Sequence[str]:
+        """Returns the ids of all tasks, by age."""
+        return list(self._tasks)
+
     def _ended(self, task_id: str) -> EndedTask:
         return EndedTask(id=task_id, size_bytes=self._sizes.get(task_id))
 
