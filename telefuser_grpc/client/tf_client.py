@@ -102,6 +102,7 @@ __all__ = [
 
 INLINE_LIMIT_BYTES = 1024 * 1024
 HEALTH_TIMEOUT_SECONDS = 10.0
+ENDS_IN_WORDS = {STATUS_FAILED: "failed", STATUS_CANCELLED: "was cancelled"}
 
 Json = dict[str, Any]
 Source = str | os.PathLike[str]
@@ -456,9 +457,6 @@ def _completed(status: Json) -> Json:
         return status
     reason = f": {status['error']}" if status.get("error") else ""
     raise TaskFailedError(
-        f"Task {status['task_id']} {_ENDS[status['status']]}{reason}",
+        f"Task {status['task_id']} {ENDS_IN_WORDS[status['status']]}{reason}",
         metadata={"task_id": status["task_id"], "status": status["status"]},
     )
-
-
-_ENDS = {STATUS_FAILED: "failed", STATUS_CANCELLED: "was cancelled"}
