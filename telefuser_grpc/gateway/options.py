@@ -61,7 +61,7 @@ class GatewayOptions:
     artifact_root: Path | None = None
     admin_socket: Path = Path("admin.sock")
     max_json_body_bytes: int = 32 * MEBIBYTE
-    max_upload_bytes: int = 512 * MEBIBYTE
+    max_upload_bytes: int = 401 * MEBIBYTE
     max_response_body_bytes: int = 64 * MEBIBYTE
     rate_limit: RateLimit | None = None
     trusted_proxies: int = 0

@@ -4,6 +4,7 @@ import asyncio
 from pathlib import Path
 
 import httpx
+import pytest
 
 from telefuser_grpc.gateway.options import GatewayOptions
 from telefuser_grpc.gateway.process import Gateway
@@ -50,6 +51,34 @@ async def test_files_are_streamed_by_a_server_elsewhere(tmp_path: Path) -> None:
     assert (known.status_code, known.content) == (304, b"")
     assert known.headers["etag"] == '"streamed"'
     assert {method for method, _ in upstream.calls} == {"DownloadFile"}
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("tasks%2Ft1%2Fclip.mp4", 200),
+        ("tasks/t1/clip.mp4/", 200),
+        ("..%2fsecret.txt", 403),
+        ("tasks%2F..%2F..%2Fsecret.txt", 403),
+        ("%2e%2e%2fsecret.txt", 403),
+        ("%252e%252e%252fsecret.txt", 404),
+    ],
+)
+async def test_streamed_file_is_named_as_one_that_envoy_sends(
+    tmp_path: Path, path: str, status: int
+) -> None:
+    (tmp_path / "root" / "tasks" / "t1").mkdir(parents=True)
+    (tmp_path / "root" / "tasks" / "t1" / "clip.mp4").write_bytes(b"clip")
+    (tmp_path / "secret.txt").write_bytes(b"secret")
+    options = GatewayOptions(upstream=f"{tmp_path}/s", port=0)
+    async with (
+        serving(Upstream(tmp_path / "root"), f"unix:{tmp_path}/s"),
+        Gateway(options, tmp_path / "run", drain_seconds=0) as gateway,
+        _client(gateway) as http,
+    ):
+        answer = await http.get(f"/v1/files/download/{path}")
+
+    assert answer.status_code == status
 
 
 async def test_server_over_tcp_comes_and_goes(tmp_path: Path, unused_tcp_port: int) -> None:

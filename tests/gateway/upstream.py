@@ -255,6 +255,9 @@ class _RestFiles(files_grpc.RestFileServiceServicer):
     async def DownloadFile(self, request, context):
         metadata = self._upstream.saw(context, "DownloadFile")
         path = self._upstream.artifacts / request.file_path
+        if not path.resolve().is_relative_to(self._upstream.artifacts.resolve()):
+            detail = {"detail": "Access to this file is not allowed"}
+            await _abort(context, grpc.StatusCode.PERMISSION_DENIED, detail, http_status=403)
         if not path.is_file():
             await _abort(
                 context, grpc.StatusCode.NOT_FOUND, {"detail": "File not found"}, http_status=404
