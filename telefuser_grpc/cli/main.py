@@ -7,9 +7,11 @@ from typing import Annotated
 import typer
 
 from telefuser_grpc import __version__
+from telefuser_grpc.cli.config import config
 from telefuser_grpc.cli.demo import demo
 from telefuser_grpc.cli.gateway import app as gateway
 from telefuser_grpc.cli.output import print_error
+from telefuser_grpc.cli.scan import scan
 from telefuser_grpc.cli.serve import serve
 from telefuser_grpc.cli.tasks import (
     cancel,
@@ -20,6 +22,7 @@ from telefuser_grpc.cli.tasks import (
     submit,
     watch,
 )
+from telefuser_grpc.cli.validate import validate
 from telefuser_grpc.errors import TeleFuserError
 
 SERVING = "Serve"
@@ -79,6 +82,9 @@ def _options(
 
 app.command(rich_help_panel=SERVING)(demo)
 app.command(rich_help_panel=SERVING)(serve)
+app.command(rich_help_panel=SERVING)(validate)
+app.command(rich_help_panel=SERVING)(scan)
+app.command(rich_help_panel=SERVING)(config)
 app.add_typer(gateway, rich_help_panel=SERVING)
 app.command(rich_help_panel=USING)(submit)
 app.command(rich_help_panel=USING)(watch)

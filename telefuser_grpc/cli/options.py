@@ -30,6 +30,23 @@ class LogFormat(StrEnum):
     JSON = "json"
 
 
+class SecurityLevel(StrEnum):
+    """How closely a pipeline file is read before it is loaded."""
+
+    NONE = "none"
+    BASIC = "basic"
+    STRICT = "strict"
+    SANDBOX = "sandbox"
+
+
+class CacheMode(StrEnum):
+    """What a latent cache would be used for."""
+
+    READ_WRITE = "read_write"
+    READ_ONLY = "read_only"
+    WRITE_ONLY = "write_only"
+
+
 ServerOption = Annotated[
     str,
     typer.Option(

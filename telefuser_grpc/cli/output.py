@@ -21,6 +21,11 @@ def print_error(message: str, violations: Sequence[Violation] = ()) -> None:
             print(f"  {line}", file=sys.stderr)
 
 
+def print_warning(message: str) -> None:
+    """Prints `warning: …` on stderr."""
+    print(f"warning: {message}", file=sys.stderr)
+
+
 def fail(message: str) -> NoReturn:
     """Ends the command with an error."""
     print_error(message)

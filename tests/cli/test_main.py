@@ -30,6 +30,7 @@ def test_help_groups_the_commands_and_gives_examples(run: Run) -> None:
     [
         "demo",
         "serve",
+        "config",
         "gateway render",
         "submit",
         "watch",

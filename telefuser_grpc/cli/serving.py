@@ -1,0 +1,89 @@
+"""What `telefuser serve` does with its options: reads the settings, checks the file, runs."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, NoReturn
+
+import structlog
+import typer
+
+from telefuser_grpc.cli.output import fail
+from telefuser_grpc.config import ConfigError, Loaded, Settings, embedded_pipeline, load
+from telefuser_grpc.telemetry.logging import configure_logging
+from telefuser_grpc.validator import (
+    Level,
+    UnsafePipeline,
+    check_before_serving,
+    text_report,
+    validate_file,
+)
+
+logger = structlog.get_logger()
+
+
+def start(
+    explicit: Mapping[str, Any], *, ineffective: Sequence[str], skip_validation: bool
+) -> NoReturn:
+    """Runs the service, and ends the command with its code.
+
+    Args:
+        explicit: The settings that options give; None is not given.
+        ineffective: The options that were given and do nothing.
+    """
+    loaded = _load(explicit)
+    settings = loaded.settings
+    configure_logging(format=settings.log_format, level=settings.log_level)
+    for warning in (*(f"{each} has no effect here" for each in ineffective), *loaded.warnings):
+        logger.warning(warning)
+    path = _pipeline_file(settings)
+    with ThreadPoolExecutor(1) as thread:  # the check is a process of its own: import meanwhile
+        check = None if skip_validation else thread.submit(_check, path, settings)
+        from telefuser_grpc.app import serve
+
+        if check:
+            check.result()
+    raise typer.Exit(serve(settings))
+
+
+def report(explicit: Mapping[str, Any]) -> NoReturn:
+    """Prints what the pipeline file is found to do, and ends the command with the verdict."""
+    settings = _load(explicit).settings
+    found = validate_file(
+        _pipeline_file(settings), level=_level(settings), max_bytes=settings.max_ppl_size
+    )
+    print(text_report(found))
+    raise typer.Exit(0 if found.is_safe else 1)
+
+
+def _load(explicit: Mapping[str, Any]) -> Loaded:
+    try:
+        return load(explicit)
+    except ConfigError as error:
+        fail(str(error))
+
+
+def _pipeline_file(settings: Settings) -> Path:
+    path = settings.pipe_path or embedded_pipeline()
+    if not path.is_file():
+        fail(f"pipeline file {str(path)!r} does not exist; name a Python file")
+    return path
+
+
+def _level(settings: Settings) -> Level:
+    return Level(settings.security_level.lower())
+
+
+def _check(path: Path, settings: Settings) -> None:
+    try:
+        check_before_serving(
+            path,
+            level=_level(settings),
+            max_bytes=settings.max_ppl_size,
+            allow_unsafe=settings.allow_unsafe,
+            strict_validation=settings.strict_validation,
+        )
+    except UnsafePipeline as error:
+        print(error, file=sys.stderr)
+        raise typer.Exit(1) from None
