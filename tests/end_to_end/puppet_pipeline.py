@@ -9,13 +9,18 @@ from typing import Any
 
 from PIL import Image
 
+NO_PROMPT_NEEDED = {"prompt": {"required": False}}
 PIPELINE_CONTRACT = {
     "pipeline_name": "puppet",
     "supported_tasks": ["t2v", "t2i", "i2v", "act"],
     "task_contracts": {
         "t2v": {"media_type": "video", "parameters": {"prompt": {"required": True}}},
-        "t2i": {"media_type": "image"},
-        "i2v": {"media_type": "video", "required_inputs": ["first_image_path"]},
+        "t2i": {"media_type": "image", "parameters": NO_PROMPT_NEEDED},
+        "i2v": {
+            "media_type": "video",
+            "required_inputs": ["first_image_path"],
+            "parameters": NO_PROMPT_NEEDED,
+        },
         "act": {"media_type": "none"},
     },
 }
