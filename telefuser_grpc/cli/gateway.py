@@ -38,6 +38,23 @@ def render(
         list[str] | None,
         typer.Option("--cors-origin", help="A web page's origin that may call, or *."),
     ] = None,
+    rate_limit_rpm: Annotated[
+        int,
+        typer.Option(
+            "--rate-limit-rpm", min=0, help="Requests of a client per minute; 0: no limit."
+        ),
+    ] = 60,
+    rate_limit_burst: Annotated[
+        int, typer.Option("--rate-limit-burst", min=0, help="Requests on top, at once.")
+    ] = 10,
+    trusted_proxies: Annotated[
+        int,
+        typer.Option(
+            "--trusted-proxies",
+            min=0,
+            help="Proxies in front that say in X-Forwarded-For who the client is.",
+        ),
+    ] = 0,
     otlp_endpoint: Annotated[
         str | None,
         typer.Option("--otlp-endpoint", metavar="HOST:PORT", help="Collector of traces."),
@@ -50,15 +67,18 @@ def render(
 
     Start Envoy inside the folder: envoy -c envoy.yaml
     """
-    from telefuser_grpc.gateway.options import GatewayError, GatewayOptions
+    from telefuser_grpc.gateway.options import GatewayError, GatewayOptions, RateLimit
     from telefuser_grpc.gateway.render import write
 
+    limit = RateLimit(requests_per_minute=rate_limit_rpm, burst=rate_limit_burst)
     options = GatewayOptions(
         upstream=upstream,
         host=host,
         port=port,
         artifact_root=artifact_root.absolute() if artifact_root else None,
         cors_origins=tuple(cors_origins or ()),
+        rate_limit=limit if rate_limit_rpm else None,
+        trusted_proxies=trusted_proxies,
         otlp_endpoint=otlp_endpoint,
         access_log=access_log,
     )
