@@ -204,7 +204,7 @@ class UrlNotAccessible(InputRejected):
             self,
             message,
             metadata={"field": field},
-            violations=[Violation(field, message, "url_not_accessible")],
+            violations=[Violation(field, message, "input_rejected")],
         )
 
 

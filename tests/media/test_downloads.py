@@ -542,7 +542,7 @@ async def test_a_refusal_names_field_fault_and_remedy(bench: Bench) -> None:
     assert error.message.endswith("or upload the file")
     assert error.metadata == {"field": FIELD}
     (violation,) = error.violations
-    assert (violation.field, violation.type) == (FIELD, "url_not_accessible")
+    assert (violation.field, violation.type) == (FIELD, "input_rejected")
     assert violation.message == error.message
 
 

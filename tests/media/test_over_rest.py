@@ -48,7 +48,7 @@ def test_an_address_that_is_not_fetched_is_400_and_begins_with_the_documented_wo
 
     assert status == 400
     assert str(detail["msg"]).startswith("first_image_path URL is not accessible: ")
-    assert detail["type"] == "url_not_accessible"
+    assert detail["type"] == "input_rejected"
 
 
 @pytest.mark.parametrize(
