@@ -79,13 +79,23 @@ def _check_code(source: Source, *, is_strict: bool) -> list[Finding]:
 
 
 def _check_place(place: Place, names: Names, *, is_strict: bool) -> Iterator[Finding]:
-    yield from check_import(place, is_strict=is_strict)
-    yield from check_reference(place, names)
-    yield from check_call(place, names)
-    yield from check_file_use(place, names)
-    yield from check_text(place)
-    yield from check_class(place, names)
-    yield from check_decorators(place)
+    match place.node:
+        case ast.Import() | ast.ImportFrom():
+            yield from check_import(place, is_strict=is_strict)
+        case ast.Name() | ast.Attribute():
+            yield from check_reference(place, names)
+        case ast.Call():
+            yield from check_reference(place, names)
+            yield from check_call(place, names)
+            yield from check_file_use(place, names)
+            yield from check_text(place)
+        case ast.Dict():
+            yield from check_call(place, names)
+        case ast.Constant(value=str()) | ast.BinOp() | ast.JoinedStr() | ast.Subscript():
+            yield from check_text(place)
+        case ast.ClassDef() | ast.FunctionDef() | ast.AsyncFunctionDef():
+            yield from check_class(place, names)
+            yield from check_decorators(place)
 
 
 def _imported(tree: ast.Module) -> set[str]:

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+MARKS = (ast.expr_context, ast.operator, ast.unaryop, ast.boolop, ast.cmpop)
 Value = ast.expr | str | None
 """What a name is bound to: an expression, the dotted name that it imports, or unknown."""
 
@@ -53,7 +54,8 @@ def places(tree: ast.Module) -> list[Place]:
         place = waiting.pop()
         found.append(place)
         _bind(place.node, place.scope)
-        for node, scope in reversed(list(_parts(place.node, place.scope))):
+        parts = [each for each in _parts(place.node, place.scope) if not isinstance(each[0], MARKS)]
+        for node, scope in reversed(parts):
             is_main = place.is_main and not _is_alternative(node, place)
             waiting.append(Place(node, place.node, scope, is_main))
     return found

@@ -57,7 +57,9 @@ def check_before_serving(
 
 
 def _validate_apart(path: Path, *, level: Level, max_bytes: int) -> Report:
-    command = [sys.executable, "-m", "telefuser_grpc.validator", str(path), level, str(max_bytes)]
+    # -P: a module that lies in the current folder must not stand in for one of ours
+    program = [sys.executable, "-P", "-m", "telefuser_grpc.validator"]
+    command = [*program, str(path), level, str(max_bytes)]
     try:
         done = subprocess.run(command, capture_output=True, timeout=CHECK_SECONDS, check=True)
         return Report.parse(json.loads(done.stdout))

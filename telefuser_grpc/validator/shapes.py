@@ -19,7 +19,7 @@ def check_text(place: Place) -> Iterator[Finding]:
     node, parent = place.node, place.parent
     is_documentation = isinstance(parent, ast.Expr)
     is_part = isinstance(parent, ast.BinOp | ast.JoinedStr | ast.FormattedValue)
-    if not isinstance(node, ast.Constant | ast.BinOp | ast.JoinedStr | ast.Call | ast.Subscript):
+    if not isinstance(node, ast.expr):
         return
     if is_documentation or (is_part and not isinstance(node, ast.Constant)):
         return

@@ -96,6 +96,17 @@ def test_allow_unsafe_never_lets_a_critical_violation_through(path: Path) -> Non
         check_before_serving(path, level=Level.BASIC, allow_unsafe=True)
 
 
+def test_a_module_in_the_current_folder_does_not_stand_in_for_one_of_the_check(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path.write_text(CRITICAL)
+    (path.parent / "bandit.py").write_text("raise SystemExit(0)")
+    monkeypatch.chdir(path.parent)
+
+    with pytest.raises(UnsafePipeline, match="Use of eval"):
+        check_before_serving(path, level=Level.BASIC)
+
+
 def test_a_fault_of_the_check_refuses_the_file_if_validation_is_strict(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
