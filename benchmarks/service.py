@@ -129,6 +129,7 @@ def _environment(runtime: Path, settings: Mapping[str, object]) -> dict[str, str
     inherited = {
         name: value for name, value in os.environ.items() if not name.startswith("TELEFUSER_")
     }
+    settings = {"rate_limit_enabled": False, "access_log": False, **settings}
     own = {f"TELEFUSER_{name.upper()}": str(value) for name, value in settings.items()}
     return {**inherited, "TMPDIR": str(runtime), **own}
 

@@ -36,6 +36,7 @@ class Service:
         self.cache = Path(str(settings.pop("cache_dir", folder / "cache")))
         self.port = _own_port()
         self._pipeline = [str(pipeline)] if pipeline else []
+        settings = {"rate_limit_enabled": False, "access_log": False} | settings
         self._settings = {f"TELEFUSER_{name.upper()}": str(each) for name, each in settings.items()}
 
     def __enter__(self) -> Self:

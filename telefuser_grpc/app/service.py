@@ -14,38 +14,35 @@ import structlog
 import uvloop
 
 from telefuser_grpc import __version__
-from telefuser_grpc.config import ConfigError, Settings, embedded_pipeline
+from telefuser_grpc.app import parts
+from telefuser_grpc.config import ConfigError, Settings
 from telefuser_grpc.errors import NoCapacity, TeleFuserError
-from telefuser_grpc.gateway.options import GatewayError, GatewayOptions
+from telefuser_grpc.gateway.options import GatewayError
 from telefuser_grpc.gateway.process import Gateway
-from telefuser_grpc.media.inputs import LocalMediaInputs
-from telefuser_grpc.media.uploads import LocalUploads
-from telefuser_grpc.pipeline.probe import ProbeLimits
 from telefuser_grpc.scheduler.admission import Admission
+from telefuser_grpc.scheduler.janitor import Janitor
 from telefuser_grpc.scheduler.library import Library
-from telefuser_grpc.scheduler.limits import Limits
+from telefuser_grpc.scheduler.room import GuardedInputs
 from telefuser_grpc.scheduler.scheduler import Scheduler
-from telefuser_grpc.scheduler.service import Service, ServiceFacts
+from telefuser_grpc.scheduler.service import Service
 from telefuser_grpc.server.server import Server, UseCases
 from telefuser_grpc.storage.artifacts import LocalArtifactStore
+from telefuser_grpc.storage.folders import LocalTaskFolders
 from telefuser_grpc.storage.schema import UnusableDatabase
 from telefuser_grpc.storage.sqlite_tasks import SqliteTaskStore
 from telefuser_grpc.telemetry.gpu import nvidia_gpus
 from telefuser_grpc.telemetry.grpc_metrics import MetricsInterceptor
 from telefuser_grpc.telemetry.grpc_tracing import TracingInterceptor
-from telefuser_grpc.telemetry.logging import configure_logging
 from telefuser_grpc.telemetry.metered_store import MeteredTaskStore
 from telefuser_grpc.telemetry.metrics import Metrics
-from telefuser_grpc.telemetry.replica import ReplicaTelemetry
+from telefuser_grpc.telemetry.startup import startup_summaries
 from telefuser_grpc.telemetry.tracing import configure_tracing
-from telefuser_grpc.workers.devices import AllotmentError, allot
+from telefuser_grpc.workers.devices import AllotmentError
 from telefuser_grpc.workers.pool import LocalReplicaPool
-from telefuser_grpc.workers.process import COMMAND
 
 logger = structlog.get_logger()
 
 STREAM_GRACE_SECONDS = 1.0
-MEBIBYTE = 2**20
 
 
 class PipelineUnusable(Exception):
@@ -64,8 +61,8 @@ START_FAULTS = (
 
 def serve(settings: Settings) -> int:
     """Runs the service until a signal stops it; returns the exit code."""
-    configure_logging(format=settings.log_format, level=settings.log_level)
     try:
+        parts.configure_log(settings)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(App(settings).run())
     except START_FAULTS as fault:
@@ -80,7 +77,8 @@ class App:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._root = settings.cache_dir.absolute()
-        self._pipeline = _pipeline_file(settings)
+        self._pipeline = parts.pipeline_file(settings)
+        self._facts = parts.facts(settings, self._pipeline)
         self._is_stopped = asyncio.Event()
         self._fault: PipelineUnusable | None = None
 
@@ -111,20 +109,31 @@ class App:
             )
         )
         self._root.mkdir(parents=True, exist_ok=True)
-        pool = self._pool()
+        pool = parts.pool(settings, self._pipeline)
         store = await stack.enter_async_context(SqliteTaskStore(self._root / "tasks.db"))
         metrics = Metrics(
             version=__version__, counts=store.counts, replicas=pool.status, gpus=nvidia_gpus()
         )
         tasks = MeteredTaskStore(store, metrics)
         artifacts = LocalArtifactStore(self._root)
-        uploads = LocalUploads(
-            self._root, max_bytes=settings.max_file_size, limits=self._probe_limits()
-        )
+        uploads = parts.uploads(settings, self._root)
         scheduler = await stack.enter_async_context(
-            Scheduler(tasks=tasks, replicas=pool, artifacts=artifacts, limits=self._limits())
+            Scheduler(
+                tasks=tasks, replicas=pool, artifacts=artifacts, limits=parts.limits(settings)
+            )
         )
-        admission = Admission(tasks=tasks, inputs=self._inputs(uploads), scheduler=scheduler)
+        janitor = Janitor(
+            tasks=store,
+            folders=LocalTaskFolders(self._root),
+            uploads=uploads,
+            retention=parts.retention(settings),
+        )
+        admission = Admission(
+            tasks=tasks,
+            inputs=GuardedInputs(parts.inputs(settings, self._root, uploads), janitor),
+            scheduler=scheduler,
+            enforcement=parts.enforcement(settings),
+        )
         use_cases = UseCases(
             tasks=tasks,
             admission=admission,
@@ -132,7 +141,7 @@ class App:
             library=Library(tasks=tasks, artifacts=artifacts),
             uploads=uploads,
             service=Service(
-                facts=self._facts(),
+                facts=self._facts,
                 tasks=tasks,
                 scheduler=scheduler,
                 admission=admission,
@@ -141,6 +150,7 @@ class App:
             metrics=metrics.render,
         )
         await self._listen(stack, use_cases, metrics)
+        await stack.enter_async_context(janitor)
         await stack.enter_async_context(pool)  # last: loading takes the processors from the rest
         stack.push_async_callback(scheduler.drain)  # while callers can still watch and read
         opening = asyncio.create_task(self._open(pool, admission, scheduler))
@@ -157,13 +167,15 @@ class App:
         server = Server(
             address,
             use_cases,
-            max_message_bytes=self._max_body_bytes() + MEBIBYTE,
+            max_message_bytes=parts.max_message_bytes(settings),
             interceptors=interceptors,
+            error_format=parts.error_format(settings),
         )
         port = await server.start()
         stack.push_async_callback(server.stop, 0)  # should the gateway not start
         if settings.gateway:
-            gateway = Gateway(self._gateway_options(socket), runtime / "gateway")
+            options = parts.gateway_options(settings, upstream=str(socket), root=self._root)
+            gateway = Gateway(options, runtime / "gateway")
             port = (await stack.enter_async_context(gateway)).port
             stack.push_async_callback(server.stop, STREAM_GRACE_SECONDS)  # ends watchers first
         logger.info("server listens", host=settings.host, port=port, gateway=settings.gateway)
@@ -181,82 +193,9 @@ class App:
             return
         admission.open(contract)
         scheduler.open()
+        for line in startup_summaries(contract, self._facts):
+            logger.info(line)
         logger.info("pipeline is loaded", name=contract.pipeline_name, tasks=list(contract.tasks))
-
-    def _pool(self) -> LocalReplicaPool:
-        settings = self._settings
-        devices = allot(
-            parallelism=settings.device_count,
-            replicas=settings.num_replicas,
-            environment=os.environ,
-        )
-        telemetry = ReplicaTelemetry(
-            log_format=settings.log_format,
-            log_level=settings.log_level,
-            trace_endpoint=settings.otlp_endpoint,
-            service_name=settings.service_name,
-        )
-        return LocalReplicaPool(
-            self._pipeline,
-            task=settings.task,
-            replicas=settings.num_replicas,
-            devices=devices,
-            parallelism=settings.device_count // settings.num_replicas,
-            preview_interval_seconds=settings.preview_interval,
-            start_timeout_seconds=settings.start_timeout,
-            stop_grace_seconds=settings.cancel_timeout,
-            command=(*COMMAND, telemetry.argument),
-        )
-
-    def _limits(self) -> Limits:
-        settings = self._settings
-        return Limits(
-            queue=settings.max_queue_size,
-            attempts=settings.max_attempts,
-            task_seconds=settings.task_timeout,
-            stall_seconds=settings.stall_timeout,
-            cancel_seconds=settings.cancel_timeout,
-            drain_seconds=settings.drain_seconds,
-        )
-
-    def _inputs(self, uploads: LocalUploads) -> LocalMediaInputs:
-        return LocalMediaInputs(
-            self._root,
-            uploads=uploads,
-            allowed_roots=self._settings.allowed_media_roots,
-            max_bytes=self._settings.max_file_size,
-            limits=self._probe_limits(),
-        )
-
-    def _max_body_bytes(self) -> int:
-        """Room for the largest input as base64, and for the rest of a request."""
-        return self._settings.max_file_size * 4 // 3 + MEBIBYTE
-
-    def _probe_limits(self) -> ProbeLimits:
-        return ProbeLimits(max_bytes=self._settings.max_file_size)
-
-    def _facts(self) -> ServiceFacts:
-        settings = self._settings
-        return ServiceFacts(
-            pipeline_file=str(settings.pipe_path or self._pipeline.name),
-            parallelism=settings.device_count // settings.num_replicas,
-            task=settings.task or "",
-            replicas=settings.num_replicas,
-        )
-
-    def _gateway_options(self, socket: Path) -> GatewayOptions:
-        settings = self._settings
-        return GatewayOptions(
-            upstream=str(socket),
-            host=settings.host,
-            port=settings.port,
-            artifact_root=self._root,
-            cors_origins=settings.cors_origins,
-            otlp_endpoint=settings.otlp_endpoint,
-            service_name=f"{settings.service_name}-gateway",
-            access_log=settings.access_log,
-            max_json_body_bytes=self._max_body_bytes(),
-        )
 
     def _stop_on_signals(self) -> None:
         """The first signal drains; the second ends at once, which loses nothing either."""
@@ -269,10 +208,3 @@ class App:
 
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, stop)
-
-
-def _pipeline_file(settings: Settings) -> Path:
-    path = settings.pipe_path or embedded_pipeline()
-    if not path.is_file():
-        raise ConfigError(f"pipeline file {str(path)!r} does not exist; name a Python file")
-    return path.absolute()

@@ -1,0 +1,189 @@
+"""Makes the parts' own options of the settings."""
+
+import os
+from pathlib import Path
+
+from telefuser_grpc.config import ConfigError, Settings, embedded_pipeline
+from telefuser_grpc.domain.contract import Enforcement
+from telefuser_grpc.gateway.options import GatewayOptions, RateLimit
+from telefuser_grpc.media.downloads import Downloads
+from telefuser_grpc.media.inputs import LocalMediaInputs
+from telefuser_grpc.media.uploads import LocalUploads
+from telefuser_grpc.pipeline.probe import ProbeLimits
+from telefuser_grpc.scheduler.limits import Limits
+from telefuser_grpc.scheduler.retention import Persistence, Retention
+from telefuser_grpc.scheduler.service import ServiceFacts
+from telefuser_grpc.server.rest.bodies import ErrorFormat
+from telefuser_grpc.telemetry.log_target import LogTarget
+from telefuser_grpc.telemetry.logging import configure_logging
+from telefuser_grpc.telemetry.replica import ReplicaTelemetry
+from telefuser_grpc.workers.devices import allot
+from telefuser_grpc.workers.pool import LocalReplicaPool
+from telefuser_grpc.workers.process import COMMAND
+
+MEBIBYTE = 2**20
+FORM_FILES = 4
+"""The files that a form may hold, each as large as an input may be."""
+
+
+def pipeline_file(settings: Settings) -> Path:
+    """Returns the absolute path of what is served. Raises ConfigError."""
+    path = settings.pipe_path or embedded_pipeline()
+    if not path.is_file():
+        raise ConfigError(f"pipeline file {str(path)!r} does not exist; name a Python file")
+    return path.absolute()
+
+
+def facts(settings: Settings, pipeline: Path) -> ServiceFacts:
+    """Returns what the metadata says of the service itself."""
+    return ServiceFacts(
+        pipeline_file=str(settings.pipe_path or pipeline.name),
+        parallelism=settings.device_count // settings.num_replicas,
+        task=settings.task or "",
+        replicas=settings.num_replicas,
+        security_level=settings.security_level,
+    )
+
+
+def pool(settings: Settings, pipeline: Path) -> LocalReplicaPool:
+    """Makes the replicas. Raises AllotmentError."""
+    devices = allot(
+        parallelism=settings.device_count,
+        replicas=settings.num_replicas,
+        environment=os.environ,
+    )
+    telemetry = ReplicaTelemetry(
+        log_format=settings.log_format,
+        log_level=settings.log_level,
+        trace_endpoint=settings.otlp_endpoint,
+        service_name=settings.service_name,
+    )
+    return LocalReplicaPool(
+        pipeline,
+        task=settings.task,
+        replicas=settings.num_replicas,
+        devices=devices,
+        parallelism=settings.device_count // settings.num_replicas,
+        preview_interval_seconds=settings.preview_interval,
+        start_timeout_seconds=settings.start_timeout,
+        stop_grace_seconds=settings.cancel_timeout,
+        command=(*COMMAND, telemetry.argument),
+    )
+
+
+def limits(settings: Settings) -> Limits:
+    """Returns what the scheduler allows."""
+    return Limits(
+        queue=settings.max_queue_size,
+        attempts=settings.max_attempts,
+        task_seconds=settings.task_timeout,
+        stall_seconds=settings.stall_timeout,
+        cancel_seconds=settings.cancel_timeout,
+        drain_seconds=settings.drain_seconds,
+    )
+
+
+def retention(settings: Settings) -> Retention:
+    """Returns how long tasks and files are kept."""
+    return Retention(
+        keep_count=settings.cleanup_keep_count,
+        persistence=Persistence(settings.artifact_persistence_mode),
+        retention_seconds=settings.artifact_retention_seconds,
+        tmp_retention_seconds=settings.artifact_tmp_retention_seconds,
+        interval_seconds=settings.artifact_cleanup_interval_seconds,
+        max_total_bytes=settings.artifact_max_total_bytes,
+        max_task_bytes=settings.artifact_max_task_bytes,
+        preserve_failed_outputs=settings.artifact_preserve_failed_outputs,
+    )
+
+
+def uploads(settings: Settings, root: Path) -> LocalUploads:
+    """Makes the keeper of uploads."""
+    return LocalUploads(root, max_bytes=settings.max_file_size, limits=_probe_limits(settings))
+
+
+def inputs(settings: Settings, root: Path, uploads: LocalUploads) -> LocalMediaInputs:
+    """Makes the keeper of inputs."""
+    return LocalMediaInputs(
+        root,
+        uploads=uploads,
+        allowed_roots=settings.allowed_media_roots,
+        max_bytes=settings.max_file_size,
+        limits=_probe_limits(settings),
+        downloads=Downloads(
+            max_bytes=settings.max_file_size,
+            allow_private=settings.url_allow_private,
+            ports=None if settings.url_allow_private else (80, 443),
+            verify_ssl=settings.verify_ssl,
+            ssl_cert_path=settings.ssl_cert_path,
+        ),
+    )
+
+
+def enforcement(settings: Settings) -> Enforcement:
+    """Returns whether values are held to the contract."""
+    return Enforcement(settings.contract_enforcement)
+
+
+def error_format(settings: Settings) -> ErrorFormat:
+    """Returns the form of REST error bodies."""
+    return ErrorFormat(settings.error_format)
+
+
+def max_message_bytes(settings: Settings) -> int:
+    """Returns the largest message of a call: a body with what is wrapped around it."""
+    return _max_body_bytes(settings) + MEBIBYTE
+
+
+def gateway_options(settings: Settings, *, upstream: str, root: Path) -> GatewayOptions:
+    """Returns the options of the gateway beside the server."""
+    return GatewayOptions(
+        upstream=upstream,
+        host=settings.host,
+        port=settings.port,
+        artifact_root=root,
+        rate_limit=_rate_limit(settings),
+        trusted_proxies=1 if settings.trust_forwarded_for else 0,
+        cors_origins=settings.cors_origins,
+        otlp_endpoint=settings.otlp_endpoint,
+        service_name=f"{settings.service_name}-gateway",
+        access_log=settings.access_log,
+        max_json_body_bytes=_max_body_bytes(settings),
+        max_upload_bytes=FORM_FILES * settings.max_file_size + MEBIBYTE,
+    )
+
+
+def configure_log(settings: Settings) -> None:
+    """Begins to log as the settings say. Raises ConfigError."""
+    target = LogTarget(
+        kind=settings.log_sink,
+        file=settings.log_file,
+        rotation_bytes=settings.log_rotation,
+        retention_seconds=settings.log_retention,
+        syslog_host=settings.log_syslog_host,
+        syslog_port=settings.log_syslog_port,
+        syslog_facility=settings.log_syslog_facility,
+    )
+    try:
+        configure_logging(format=settings.log_format, level=settings.log_level, target=target)
+    except OSError as error:
+        raise ConfigError(f"the log cannot be opened: {error.strerror}") from None
+
+
+def _rate_limit(settings: Settings) -> RateLimit | None:
+    if not settings.rate_limit_enabled:
+        return None
+    return RateLimit(
+        requests_per_minute=settings.rate_limit_rpm,
+        burst=settings.rate_limit_burst,
+        window_seconds=settings.rate_limit_window_size,
+    )
+
+
+def _max_body_bytes(settings: Settings) -> int:
+    """Room for the largest input as base64, and for the rest of a request."""
+    return settings.max_file_size * 4 // 3 + MEBIBYTE
+
+
+def _probe_limits(settings: Settings) -> ProbeLimits:
+    return ProbeLimits(max_bytes=settings.max_file_size)
