@@ -49,6 +49,7 @@ async def test_stranger_sees_every_service_of_ours(backend: Backend, stranger: S
     assert sorted(services) == [
         "grpc.health.v1.Health",
         "grpc.reflection.v1alpha.ServerReflection",
+        "telefuser.rest.v1.RestDocsService",
         "telefuser.rest.v1.RestFileService",
         "telefuser.rest.v1.RestSystemService",
         "telefuser.rest.v1.RestTaskService",

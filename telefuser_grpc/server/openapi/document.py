@@ -7,7 +7,7 @@ from telefuser_grpc.server.openapi.bindings import Binding, http_bindings
 from telefuser_grpc.server.openapi.errors import ERRORS
 from telefuser_grpc.server.openapi.errors import MODELS as ERROR_MODELS
 from telefuser_grpc.server.openapi.event_bodies import EVENTS
-from telefuser_grpc.server.openapi.headers import REQUEST_HEADERS, RESPONSE_HEADERS
+from telefuser_grpc.server.openapi.headers import RATE_HEADERS, REQUEST_HEADERS, RESPONSE_HEADERS
 from telefuser_grpc.server.openapi.operation import Answer, Content, Operation, Parameter
 from telefuser_grpc.server.openapi.requests import request_schemas
 from telefuser_grpc.server.openapi.schemas import components, reference
@@ -16,7 +16,7 @@ from telefuser_grpc.server.openapi.task_operations import TASK_OPERATIONS
 from telefuser_grpc.server.rest.system import DOCUMENTED_VERSION
 
 OPERATIONS: Mapping[str, Operation] = {**TASK_OPERATIONS, **SERVICE_OPERATIONS}
-EVERYWHERE = ("InternalError", "Unavailable", "GatewayTimeout")
+EVERYWHERE = ("BadPath", "InternalError", "Unavailable", "GatewayTimeout")
 INFO = {
     "title": "TeleFuser gRPC",
     "version": DOCUMENTED_VERSION,
@@ -119,12 +119,16 @@ def _parameter(
 
 
 def _header(name: str) -> dict[str, Any]:
-    return {"name": name, "in": "header", "required": False, **REQUEST_HEADERS[name]}
+    """A page that sends requests fills in the first example: nothing."""
+    header = dict(REQUEST_HEADERS[name])
+    examples = {"none": {"value": ""}, "one": {"value": header.pop("example")}}
+    return {"name": name, "in": "header", "required": False, **header, "examples": examples}
 
 
 def _responses(operation: Operation, *, is_head: bool) -> dict[str, Any]:
+    limits = RATE_HEADERS if "RateLimited" in operation.errors else ()
     answers = {
-        str(status): _answer(answer, is_head=is_head)
+        str(status): _answer(answer, is_head=is_head, headers=limits)
         for status, answer in operation.answers.items()
     }
     for name in (*operation.errors, *EVERYWHERE):
@@ -138,8 +142,10 @@ def _response_reference(name: str) -> dict[str, str]:
     return {"$ref": f"#/components/responses/{name}"}
 
 
-def _answer(answer: Answer, *, is_head: bool = False) -> dict[str, Any]:
-    headers = (*answer.headers, "X-Request-ID")
+def _answer(
+    answer: Answer, *, is_head: bool = False, headers: tuple[str, ...] = ()
+) -> dict[str, Any]:
+    headers = (*answer.headers, *headers, "X-Request-ID")
     written: dict[str, Any] = {
         "description": answer.description,
         "headers": {name: {"$ref": f"#/components/headers/{name}"} for name in headers},

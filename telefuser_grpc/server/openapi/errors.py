@@ -1,9 +1,10 @@
 """The errors that operations end with: their bodies, and one description of each."""
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
+from telefuser_grpc.server.openapi.headers import RATE_HEADERS
 from telefuser_grpc.server.openapi.operation import JSON, Answer, Content
 from telefuser_grpc.server.openapi.schemas import Described, reference
 
@@ -78,6 +79,37 @@ class MissingParametersError(Refusal):
     )
 
 
+class RateLimitDetails(Described):
+    """What the limit is, and what helps."""
+
+    limit: int = Field(description="Requests within a window.", ge=0, examples=[60])
+    window_seconds: int = Field(description="The window.", ge=1, examples=[60])
+    retry_after_seconds: int = Field(description="When to try again.", ge=0, examples=[1])
+    friendly_message: str = Field(description="What happened, for people.")
+    suggestions: list[str] = Field(description="What helps.")
+
+
+class RateLimitFault(Described):
+    """Too many requests came from one address."""
+
+    code: Literal["RATE_LIMIT_EXCEEDED"] = Field(description="The reason, for programs.")
+    message: str = Field(description="One sentence.", examples=["Too many requests"])
+    request_id: str = Field(description="The request's name in logs and traces.")
+    details: RateLimitDetails = Field(description="The limit.")
+
+
+class RateLimitDetail(Described):
+    """Holds the refusal."""
+
+    error: RateLimitFault = Field(description="The refusal.")
+
+
+class RateLimitError(Described):
+    """The refusal of a request too many."""
+
+    detail: RateLimitDetail = Field(description="Why the request was refused.")
+
+
 def _error(
     description: str,
     examples: dict[str, Any],
@@ -106,7 +138,24 @@ def _refusal(kind: str, field: str, message: str, **helpers: list[str]) -> dict[
     return {"detail": [_fault(kind, message, "body", field)], "message": message, **helpers}
 
 
-MODELS = (
+TOO_MANY = {
+    "detail": {
+        "error": {
+            "code": "RATE_LIMIT_EXCEEDED",
+            "message": "Too many requests",
+            "request_id": "5c8e2f60-4f4e-4d0f-a6a1-1c1f6f0f3f0e",
+            "details": {
+                "limit": 60,
+                "window_seconds": 60,
+                "retry_after_seconds": 1,
+                "friendly_message": "You have sent more requests than the service takes. "
+                "Wait 1 s, then go on.",
+                "suggestions": ["Wait as many seconds as the header Retry-After says"],
+            },
+        }
+    }
+}
+REFUSALS = (
     ErrorText,
     FaultList,
     Refusal,
@@ -115,10 +164,14 @@ MODELS = (
     MissingInputsError,
     MissingParametersError,
 )
+MODELS = (*REFUSALS, RateLimitError)
 ERRORS: dict[str, tuple[int, Answer]] = {
     "BadPath": (
         400,
-        _text("The path or the query is no UTF-8.", "The path or the query is not UTF-8"),
+        _text(
+            "The path or the query holds what is no text.",
+            "The path or the query holds bytes that are not UTF-8",
+        ),
     ),
     "Refused": (
         400,
@@ -156,7 +209,7 @@ ERRORS: dict[str, tuple[int, Answer]] = {
                     ]
                 },
             },
-            *MODELS,
+            *REFUSALS,
         ),
     ),
     "AccessDenied": (
@@ -165,7 +218,7 @@ ERRORS: dict[str, tuple[int, Answer]] = {
     ),
     "TaskNotFound": (404, _text("No such task.", "Task not found")),
     "FileNotFound": (404, _text("No such file.", "File not found")),
-    "PageNotFound": (404, _text("No such page.", "Not Found")),
+    "PageNotFound": (404, _text("No such page.", "File not found")),
     "Conflict": (
         409,
         _text(
@@ -256,12 +309,20 @@ ERRORS: dict[str, tuple[int, Answer]] = {
             FaultList,
         ),
     ),
+    "RequestTimeout": (
+        408,
+        _text(
+            "The body stopped coming.",
+            "The request body did not arrive in time",
+        ),
+    ),
     "RateLimited": (
         429,
-        _text(
+        _error(
             "Too many requests from this address.",
-            "Too many requests",
-            headers=("Retry-After", "X-RateLimit-Limit", "X-RateLimit-Remaining"),
+            {"too many": TOO_MANY},
+            RateLimitError,
+            headers=("Retry-After", *RATE_HEADERS),
         ),
     ),
     "InternalError": (

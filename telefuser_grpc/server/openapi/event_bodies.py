@@ -1,10 +1,10 @@
 """The `data` of server-sent events."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
-from telefuser_grpc.server.openapi.schemas import Described
+from telefuser_grpc.server.openapi.schemas import Described, reference
 from telefuser_grpc.server.openapi.task_bodies import FILM, StateWord
 
 
@@ -81,4 +81,26 @@ EVENTS: dict[str, type[EventHead]] = {
     "state": StateEvent,
     "progress": ProgressEvent,
     "preview": PreviewEvent,
+}
+EVENT_SCHEMA: dict[str, Any] = {  # as OpenAPI 3.2 reads a stream: of one event
+    "type": "object",
+    "required": ["id", "event", "data"],
+    "properties": {
+        "id": {
+            "type": "string",
+            "pattern": "^[0-9]+$",
+            "description": "The event's sequence, for `Last-Event-ID`.",
+        },
+        "event": {
+            "type": "string",
+            "enum": list(EVENTS),
+            "description": "What happened.",
+        },
+        "data": {
+            "type": "string",
+            "contentMediaType": "application/json",
+            "contentSchema": {"oneOf": [reference(model) for model in EVENTS.values()]},
+            "description": "What there is to say about it.",
+        },
+    },
 }

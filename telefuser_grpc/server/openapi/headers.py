@@ -21,7 +21,7 @@ REQUEST_HEADERS: dict[str, dict[str, Any]] = {
     "Last-Event-ID": {
         "description": "Streams only events after this one: the last `id` that was seen. Browsers "
         "send it when they reconnect. Wins over `after_sequence`.",
-        "schema": {"type": "string", "pattern": "^[0-9]{1,18}$"},
+        "schema": {"type": "string", "pattern": "^[0-9]{0,18}$"},
         "example": "0",
     },
     "Range": {
@@ -95,3 +95,4 @@ RESPONSE_HEADERS: dict[str, dict[str, Any]] = {
         "example": 60,
     },
 }
+RATE_HEADERS = tuple(each for each in RESPONSE_HEADERS if each.startswith("X-RateLimit-"))

@@ -178,8 +178,8 @@ class MetricsSummary(Described):
     """The main metrics."""
 
     uptime_seconds: float = Field(description="Since the start.", ge=0, examples=[3600])
-    tasks: TaskCounts = Field(description="Tasks since the server started.")
-    queue: QueueCounts = Field(description="The queue now.")
+    tasks: TaskCounts = Field(description="How many tasks there were.")
+    queue: QueueCounts = Field(description="How many tasks there are.")
     metrics_count: int = Field(
         description="Metrics on the page for Prometheus.", ge=0, examples=[25]
     )

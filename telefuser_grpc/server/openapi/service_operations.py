@@ -204,7 +204,7 @@ SERVICE_OPERATIONS = {
                     "application/json": Content(
                         schema={
                             "type": "object",
-                            "required": ["openapi", "info", "paths"],
+                            "required": ["openapi"],
                             "properties": {"openapi": {"type": "string", "pattern": "^3\\.1\\."}},
                         }
                     )
@@ -235,6 +235,6 @@ SERVICE_OPERATIONS = {
             ),
             304: SAME,
         },
-        errors=("BadPath", "PageNotFound", "RateLimited"),
+        errors=("PageNotFound", "RateLimited"),
     ),
 }

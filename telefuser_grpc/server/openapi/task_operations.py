@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from telefuser_grpc.server.openapi.event_bodies import EVENTS
+from telefuser_grpc.server.openapi.event_bodies import EVENT_SCHEMA
 from telefuser_grpc.server.openapi.operation import (
     JSON,
     Answer,
@@ -12,7 +12,7 @@ from telefuser_grpc.server.openapi.operation import (
     json_answer,
 )
 from telefuser_grpc.server.openapi.requests import FILE_TYPES
-from telefuser_grpc.server.openapi.schemas import TEMPLATE, reference
+from telefuser_grpc.server.openapi.schemas import TEMPLATE
 from telefuser_grpc.server.openapi.task_bodies import (
     FILM,
     CancelOutcome,
@@ -33,7 +33,6 @@ MEDIA_TYPES = (
     "image/gif",
     "application/octet-stream",
 )
-LIMITED = ("X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Window")
 BINARY = {"type": "string", "format": "binary"}
 FILE_HEADERS = ("ETag", "Cache-Control", "Content-Disposition", "Accept-Ranges")
 FILE = {each: Content(schema=BINARY) for each in MEDIA_TYPES}
@@ -79,12 +78,12 @@ FAILED = COMPLETED | {
     "error": "Task processing timeout",
     "inference_time_s": None,
 }
-STREAM = (
-    "retry: 1000\n\n"
-    "id: 3\nevent: progress\n"
-    f'data: {{"task_id":"{FILM}","sequence":3,"time":"2026-11-22T08:30:01.125Z","attempt":1,'
-    '"step":1,"steps":50,"stage":"denoising","remaining_seconds":null}\n\n'
-)
+STEP = {
+    "id": "3",
+    "event": "progress",
+    "data": f'{{"task_id":"{FILM}","sequence":3,"time":"2026-11-22T08:30:01.125Z","attempt":1,'
+    '"step":1,"steps":50,"stage":"denoising","remaining_seconds":null}',
+}
 
 
 def _link(operation_id: str) -> dict[str, Any]:
@@ -105,7 +104,6 @@ def _creation(
                 "The task is safe on disk and will be finished.",
                 CreatedTask,
                 {"created": CREATED},
-                headers=LIMITED,
                 links={
                     "status": _link("getTaskStatus"),
                     "events": _link("streamTaskEvents"),
@@ -115,6 +113,7 @@ def _creation(
         },
         errors=(
             "Refused",
+            "RequestTimeout",
             "Conflict",
             "TooLarge",
             "InvalidFields",
@@ -139,17 +138,15 @@ def _download(summary: str, description: str) -> Operation:
         },
         headers=("Range", "If-Range", "If-None-Match"),
         answers={
-            200: Answer(
-                description="The whole file.", content=FILE, headers=(*FILE_HEADERS, *LIMITED)
-            ),
+            200: Answer(description="The whole file.", content=FILE, headers=FILE_HEADERS),
             206: Answer(
                 description="The part that was asked for.",
                 content=FILE,
-                headers=(*FILE_HEADERS, "Content-Range", *LIMITED),
+                headers=(*FILE_HEADERS, "Content-Range"),
             ),
             304: Answer(description="The file is the one you have.", headers=("ETag",)),
         },
-        errors=("BadPath", "AccessDenied", "FileNotFound", "RangeNotSatisfiable", "RateLimited"),
+        errors=("AccessDenied", "FileNotFound", "RangeNotSatisfiable", "RateLimited"),
     )
 
 
@@ -222,7 +219,7 @@ TASK_OPERATIONS = {
                 {"last page": {"tasks": [COMPLETED], "next_page_token": None}},
             )
         },
-        errors=("BadPath", "InvalidParameters", "RateLimited"),
+        errors=("InvalidParameters", "RateLimited"),
     ),
     "RestTaskService.GetTaskStatus": Operation(
         tag=TASKS,
@@ -236,7 +233,7 @@ TASK_OPERATIONS = {
                 {"running": RUNNING, "completed": COMPLETED, "failed": FAILED},
             )
         },
-        errors=("BadPath", "TaskNotFound", "RateLimited"),
+        errors=("TaskNotFound", "RateLimited"),
     ),
     "RestTaskService.CancelTask": Operation(
         tag=TASKS,
@@ -261,7 +258,7 @@ TASK_OPERATIONS = {
                 },
             )
         },
-        errors=("BadPath", "RateLimited"),
+        errors=("RateLimited",),
     ),
     "RestTaskService.GetQueueStatus": Operation(
         tag=TASKS,
@@ -312,18 +309,13 @@ TASK_OPERATIONS = {
                 description="The events.",
                 content={
                     "text/event-stream": Content(
-                        schema={
-                            "type": "string",
-                            "x-event-data": {
-                                name: reference(model) for name, model in EVENTS.items()
-                            },
-                        },
-                        examples={"a step": STREAM},
+                        schema=EVENT_SCHEMA,
+                        examples={"a step": STEP},
                     )
                 },
             )
         },
-        errors=("BadPath", "TaskNotFound", "InvalidParameters", "RateLimited"),
+        errors=("TaskNotFound", "InvalidParameters", "RateLimited"),
     ),
     "RestFileService.DownloadFile": _download(
         "Download a file",

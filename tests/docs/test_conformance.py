@@ -1,0 +1,30 @@
+"""The OpenAPI document against the running service, through the gateway."""
+
+import schemathesis
+from hypothesis import HealthCheck, settings
+from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
+
+from telefuser_grpc.server.openapi.document import document
+
+EXAMPLES = 15  # of each operation, beside those of the document and the edges of its schemas
+CONFIG = schemathesis.Config.from_dict(
+    {
+        "generation": {
+            "deterministic": True,
+            "database": "none",
+            "no-shrink": True,
+            "allow-extra-parameters": False,
+        }
+    }
+)
+DECIDED_ELSEWHERE = [
+    positive_data_acceptance,  # the pipeline's contract may refuse what the schema allows
+    negative_data_rejection,  # "7" is taken as a number, an empty parameter as none
+]
+schema = schemathesis.openapi.from_dict(document(), config=CONFIG)
+
+
+@schema.parametrize()
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+def test_operation_answers_as_documented(case: schemathesis.Case, url: str) -> None:
+    case.call_and_validate(base_url=url, excluded_checks=DECIDED_ELSEWHERE)
