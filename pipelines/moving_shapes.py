@@ -272,7 +272,7 @@ def get_pipeline(parallelism: int = 1) -> MovingShapesPipeline:
     if not (directory / "model_index.json").is_file():
         raise FileNotFoundError(
             f"no model in {directory}: it is part of the repository, next to this file; restore "
-            "it from there, or train it with pipelines/training/moving_shapes/train.py"
+            "it from there, or train it as pipelines/training/moving_shapes/README.md says"
         )
     pipeline = MovingShapesPipeline.from_pretrained(
         directory, local_files_only=True, dtype=torch.float32

@@ -42,7 +42,7 @@ def scan(
     print(f"Scanning {len(paths)} Python files...", RULE, sep="\n")
     unsafe = []
     for path in paths:
-        report = validate_file(path, level=Level(level))
+        report = validate_file(path, level=Level(level), folder=directory)
         name = path.relative_to(directory)
         print(f"✓ SAFE: {name}" if report.is_safe else f"✗ UNSAFE: {name}", flush=True)
         unsafe += [] if report.is_safe else [report]

@@ -34,6 +34,8 @@ def start(
     """
     loaded = _load(explicit)
     settings = loaded.settings
+    if skip_validation:  # the metadata says what was done, not what was meant
+        settings = settings.model_copy(update={"security_level": "NONE"})
     configure_logging(format=settings.log_format, level=settings.log_level)
     for warning in (*(f"{each} has no effect here" for each in ineffective), *loaded.warnings):
         logger.warning(warning)

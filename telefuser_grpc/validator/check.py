@@ -32,12 +32,14 @@ def validate_file(
     max_bytes: int = MAX_BYTES,
     blocked_patterns: Sequence[str] = (),
     limits: Limits = DEFAULT_LIMITS,
+    folder: Path | None = None,
 ) -> Report:
     """Checks a file as far as the level asks; whatever the file holds, it answers.
 
     Args:
         blocked_patterns: Regular expressions that no line may match.
         limits: What the load check may use.
+        folder: Where the modules lie that are checked along with it, and may be imported.
     """
     if level is Level.NONE:
         return Report(str(path))
@@ -45,18 +47,21 @@ def validate_file(
         source = read_source(path, max_bytes=max_bytes)
     except UnreadableSource as error:
         return Report.of(path, [whole_file("FILE_ERROR", str(error))])
-    findings = [*_read(source, blocked_patterns, is_strict=level.includes(Level.STRICT))]
+    is_strict = level.includes(Level.STRICT)
+    findings = [*_read(source, blocked_patterns, is_strict=is_strict, folder=folder)]
     report = Report.of(path, with_lines(findings, source.lines()))
     if level.includes(Level.SANDBOX) and report.is_safe:
         return _load(source, report, limits)
     return report
 
 
-def _read(source: Source, blocked_patterns: Sequence[str], *, is_strict: bool) -> Iterator[Finding]:
+def _read(
+    source: Source, blocked_patterns: Sequence[str], *, is_strict: bool, folder: Path | None
+) -> Iterator[Finding]:
     yield from _check_blocked(source, blocked_patterns)
     try:
         with warnings.catch_warnings(action="ignore"):
-            findings = _check_code(source, is_strict=is_strict)
+            findings = _check_code(source, is_strict=is_strict, folder=folder)
     except SyntaxError as error:
         text = f"Syntax error: {error.msg}"
         yield Finding(error.lineno or 0, error.offset or 0, "SYNTAX_ERROR", text, "", Severity.HIGH)
@@ -66,22 +71,24 @@ def _read(source: Source, blocked_patterns: Sequence[str], *, is_strict: bool) -
         yield from findings
 
 
-def _check_code(source: Source, *, is_strict: bool) -> list[Finding]:
+def _check_code(source: Source, *, is_strict: bool, folder: Path | None) -> list[Finding]:
     tree = ast.parse(source.text)
     names = Names()
     findings: list[Finding] = []
     for place in places(tree):
-        findings += _check_place(place, names, is_strict=is_strict)
+        findings += _check_place(place, names, is_strict=is_strict, folder=folder)
     findings += check_patterns(source.text, imported=_imported(tree))
     lines = {each.line_number for each in findings if each.severity is not Severity.LOW}
     findings += (each for each in check_with_bandit(source) if each.line_number not in lines)
     return findings
 
 
-def _check_place(place: Place, names: Names, *, is_strict: bool) -> Iterator[Finding]:
+def _check_place(
+    place: Place, names: Names, *, is_strict: bool, folder: Path | None
+) -> Iterator[Finding]:
     match place.node:
         case ast.Import() | ast.ImportFrom():
-            yield from check_import(place, is_strict=is_strict)
+            yield from check_import(place, is_strict=is_strict, folder=folder)
         case ast.Name() | ast.Attribute():
             yield from check_reference(place, names)
         case ast.Call():

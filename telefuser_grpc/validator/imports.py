@@ -1,7 +1,9 @@
 """Rules on what a file imports."""
 
 import ast
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 from telefuser_grpc.validator.finding import found
 from telefuser_grpc.validator.names import shortest
@@ -10,18 +12,32 @@ from telefuser_grpc.validator.scopes import Place
 from telefuser_grpc.validator.tables import MAIN_ONLY, WATCHED, danger_in, is_listed, suspicion
 
 
-def check_import(place: Place, *, is_strict: bool) -> Iterator[Finding]:
-    """Finds imports of what a pipeline has no use for, and, if strict, of what is not listed."""
+def check_import(place: Place, *, is_strict: bool, folder: Path | None) -> Iterator[Finding]:
+    """Finds imports of what a pipeline has no use for, and, if strict, of what is not listed.
+
+    What lies in `folder` is as good as listed: whoever names a folder checks all that is in it.
+    """
     match place.node:
         case ast.Import(names=aliases):
             for alias in aliases:
-                yield from _check(place, alias.name, alias.name, "IMPORT", is_strict=is_strict)
+                if not _is_in(folder, alias.name):
+                    yield from _check(place, alias.name, alias.name, "IMPORT", is_strict=is_strict)
         case ast.ImportFrom(names=aliases):
             module = "." * place.node.level + (place.node.module or "")
+            if _is_in(folder, module):
+                return
             for alias in aliases:
                 name = f"{module}.{alias.name}"
                 yield from _check(place, module, name, "MODULE_IMPORT", is_strict=is_strict)
                 yield from _check_attribute(place, module, alias.name)
+
+
+def _is_in(folder: Path | None, module: str) -> bool:
+    """Tells whether a module that nothing else provides lies in a folder."""
+    top = module.partition(".")[0]
+    if folder is None or not top or top in sys.stdlib_module_names or is_listed(top):
+        return False
+    return (folder / f"{top}.py").is_file() or (folder / top).is_dir()
 
 
 def _check(

@@ -111,3 +111,18 @@ def test_help_says_that_it_is_a_lint_and_no_isolation(run: Run) -> None:
     text = " ".join(run("scan", "--help").stdout.replace("│", " ").split())
 
     assert "It is a lint, not an isolation" in text
+
+
+def test_files_of_the_folder_may_import_each_other(run: Run, tmp_path: Path) -> None:
+    write(tmp_path, shared="x = 1\n", sub__a="from shared import x\nfrom sub import b\n", sub__b="")
+
+    assert run("scan", str(tmp_path)).code == 0
+    assert run("validate", str(tmp_path / "sub" / "a.py")).code == 1
+
+
+def test_file_does_not_lend_its_name_to_what_is_dangerous(run: Run, tmp_path: Path) -> None:
+    write(tmp_path, subprocess="x = 1\n", a="import subprocess\n")
+
+    outcome = run("scan", str(tmp_path))
+
+    assert "✗ UNSAFE: a.py" in outcome.stdout

@@ -2,11 +2,11 @@
 
 import random
 
+import moving_shapes
 import torch
-from data import draw_clips, random_scene, vocabulary
 from diffusers import FlowMatchEulerDiscreteScheduler, UNet2DConditionModel
-from pipeline_file import moving_shapes
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
+from training.moving_shapes.data import draw_clips, random_scene, vocabulary
 from transformers import CLIPTextConfig, CLIPTextModelWithProjection, PreTrainedTokenizerFast
 
 TEXT_LENGTH = 24

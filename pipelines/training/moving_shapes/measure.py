@@ -2,7 +2,7 @@
 
 import numpy as np
 import torch
-from data import BACKGROUNDS, COLOURS, SHAPES, SIZE, signed_distance
+from training.moving_shapes.data import BACKGROUNDS, COLOURS, SHAPES, SIZE, signed_distance
 
 STILL_PIXELS = 8
 """A clip whose shape travels less than this from the first to the last frame counts as still."""

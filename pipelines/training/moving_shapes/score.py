@@ -1,4 +1,4 @@
-"""Scores the released weights: does a clip show what its prompt says? `python score.py`.
+"""Scores the released weights: does a clip show what its prompt says?
 
 Every prompt is drawn by the pipeline file as it is served, and measured from its pixels; a clip
 drawn by the formula of the training data is measured the same way, to show what the measure can do.
@@ -12,9 +12,10 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from types import SimpleNamespace
 
+import moving_shapes
 import numpy as np
 import torch
-from data import (
+from training.moving_shapes.data import (
     BACKGROUNDS,
     COLOURS,
     FRAMES,
@@ -24,8 +25,7 @@ from data import (
     draw_clips,
     random_caption,
 )
-from measure import centroid, masks_of, measure, overlap
-from pipeline_file import moving_shapes
+from training.moving_shapes.measure import centroid, masks_of, measure, overlap
 
 WORDS = ("background", "colour", "shape", "motion")
 TRAVEL = 30

@@ -1,9 +1,11 @@
-"""Draws the sample sheet of the model card with the released weights: `python sheet.py`."""
+"""Draws the sample sheet of the model card with the released weights."""
 
+from pathlib import Path
+
+import moving_shapes
 import numpy as np
 import torch
 from PIL import Image
-from pipeline_file import PATH, moving_shapes
 
 PROMPTS = (
     "a red circle moving right on a navy background",
@@ -15,6 +17,7 @@ PROMPTS = (
     "an orange circle going down over black",
     "the cyan square slides to the right, brown background",
 )
+SHEET = Path(moving_shapes.__file__).with_suffix("") / "samples.png"
 EVERY = 2
 """Frames from one column to the next."""
 
@@ -26,7 +29,7 @@ def main() -> None:
     generators = [torch.Generator().manual_seed(42) for _ in PROMPTS]
     clips = pipeline(PROMPTS, generator=generators, output_type="np").frames
     rows = [np.concatenate(list(clip[::EVERY]), axis=1) for clip in clips]
-    Image.fromarray(np.concatenate(rows)).save(PATH.with_suffix("") / "samples.png", optimize=True)
+    Image.fromarray(np.concatenate(rows)).save(SHEET, optimize=True)
 
 
 if __name__ == "__main__":

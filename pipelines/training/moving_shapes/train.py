@@ -1,4 +1,4 @@
-"""Trains the moving-shapes model on one CPU core: `python train.py --out DIR --steps 6000`.
+"""Trains the moving-shapes model on one CPU core.
 
 `DIR/model` always holds the latest averaged weights, ready to be served; `DIR/state.pt` is what an
 interrupted run goes on from.
@@ -11,10 +11,15 @@ import random
 import time
 from pathlib import Path
 
+import moving_shapes
 import torch
-from build import build_scheduler, build_text_encoder, build_tokenizer, build_unet
-from data import draw_clips, random_caption, random_scene
-from pipeline_file import moving_shapes
+from training.moving_shapes.build import (
+    build_scheduler,
+    build_text_encoder,
+    build_tokenizer,
+    build_unet,
+)
+from training.moving_shapes.data import draw_clips, random_caption, random_scene
 
 BATCH = 8
 PEAK_LEARNING_RATE = 8e-4
