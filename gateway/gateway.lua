@@ -67,6 +67,19 @@ local function fresh_id()
     hex:sub(1, 8), hex:sub(9, 12), hex:sub(14, 16), hex:sub(18, 20), hex:sub(21, 32))
 end
 
+-- Headers that a gRPC server refuses a whole call for, and those that mean something to it: the
+-- deadlines of REST requests are the gateway's.
+local function remove_unspeakable(headers)
+  local names = {}
+  for name, value in pairs(headers) do
+    local is_pseudo = name:sub(1, 1) == ":"
+    local is_foreign = name:find("[^a-z0-9_.-]") or value:find("[\128-\255]")
+    local is_grpc_own = name:sub(-4) == "-bin" or name:sub(1, 5) == "grpc-"
+    if not is_pseudo and (is_foreign or is_grpc_own) then names[#names + 1] = name end
+  end
+  for _, name in ipairs(names) do headers:remove(name) end
+end
+
 function envoy_on_request(handle)
   local headers = handle:headers()
   local id = headers:get("x-request-id")
@@ -81,7 +94,7 @@ function envoy_on_request(handle)
   notes:set(NOTES, "method", headers:get(":method"))
   if is_grpc(headers) then return end
 
-  headers:remove("grpc-timeout") -- deadlines of REST requests are the gateway's
+  remove_unspeakable(headers)
   local what = unreadable(target)
   if what then handle:respond({ [":status"] = "400" }, "The path or the query holds " .. what) end
 end

@@ -17,7 +17,6 @@ CONFIG = schemathesis.Config.from_dict(
             "deterministic": True,
             "database": "none",
             "no-shrink": True,
-            "allow-extra-parameters": False,
         },
         "phases": {"coverage": {"unexpected-methods": ["PUT", "PATCH", "OPTIONS"]}},
     }

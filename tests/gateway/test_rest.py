@@ -329,6 +329,28 @@ async def test_rest_caller_cannot_set_the_deadline_of_a_call(http: httpx.AsyncCl
     assert answer.text == '{"detail":"The server did not answer in time"}'
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("a'b", "x"),
+        ("x~y", "x"),
+        ("picture-bin", "not base64!"),
+        ("grpc-encoding", "zip"),
+        ("grpc-previous-rpc-attempts", "x"),
+        ("x-name", "caf\u00e9".encode()),
+    ],
+)
+async def test_header_that_no_call_can_carry_is_left_out(
+    http: httpx.AsyncClient, upstream: Upstream, name: str, value: str | bytes
+) -> None:
+    answer = await http.get("/v1/service/health", headers=[(name, value), ("x-kept", "yes")])
+
+    assert answer.status_code == 200
+    metadata = upstream.last("GetHealth")
+    assert metadata["x-kept"] == "yes"
+    assert name not in metadata
+
+
 async def test_events_arrive_one_by_one_as_they_happen(
     http: httpx.AsyncClient, upstream: Upstream
 ) -> None:
