@@ -1,6 +1,6 @@
 """The gRPC server: every service behind one port or socket."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -63,7 +63,7 @@ OPTIONS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UseCases:
-    """What the servicers call."""
+    """What the servicers call; metrics are None where they are disabled."""
 
     tasks: TaskStore
     admission: Admission
@@ -71,7 +71,8 @@ class UseCases:
     library: Library
     uploads: Uploads
     service: Service
-    metrics: Callable[[], bytes]
+    metrics: Callable[[], bytes] | None = None
+    metrics_json: Callable[[], Mapping[str, Any]] | None = None
 
 
 class AddressInUse(TeleFuserError):
@@ -144,7 +145,8 @@ class Server:
             RestFileServicer(use.library), server
         )
         rest_system_service_pb2_grpc.add_RestSystemServiceServicer_to_server(
-            RestSystemServicer(use.service, metrics=use.metrics), server
+            RestSystemServicer(use.service, metrics=use.metrics, metrics_json=use.metrics_json),
+            server,
         )
         rest_docs_service_pb2_grpc.add_RestDocsServiceServicer_to_server(
             RestDocsServicer(_openapi), server

@@ -4,7 +4,14 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
 from typing import Any
+
+import structlog
+
+DRIVER = Path("/proc/driver/nvidia/version")
+
+logger = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,15 +33,19 @@ def no_gpus() -> Sequence[GpuReading]:
     return ()
 
 
-def nvidia_gpus() -> GpuReader:
+def nvidia_gpus(driver: Path = DRIVER) -> GpuReader:
     """Returns a reader of the machine's GPUs, or `no_gpus` without the library or a driver."""
     try:
         nvml = import_module("pynvml")
     except ImportError:
+        if driver.exists():
+            logger.warning("gpus are not measured", cause="install nvidia-ml-py")
         return no_gpus
     try:
         nvml.nvmlInit()
-    except nvml.NVMLError:
+    except nvml.NVMLError as error:
+        if driver.exists():
+            logger.warning("gpus are not measured", cause=str(error))
         return no_gpus
     return NvidiaGpus(nvml)
 

@@ -1,5 +1,6 @@
-"""Counts RPCs, and the REST requests behind those that come through the gateway."""
+"""Measures RPCs, and the REST requests behind those that come through the gateway."""
 
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, nullcontext
 
@@ -23,10 +24,11 @@ UNCOUNTED_PATHS = frozenset(
 
 
 class MetricsInterceptor(aio.ServerInterceptor):
-    """Counts every RPC but those of gRPC itself; probes and scrapes are no REST requests."""
+    """Measures every RPC but those of gRPC itself; probes and scrapes are no REST requests."""
 
-    def __init__(self, metrics: Metrics) -> None:
+    def __init__(self, metrics: Metrics, clock: Callable[[], float] = time.monotonic) -> None:
         self._metrics = metrics
+        self._clock = clock
         self._wrapped: dict[str, Handler] = {}
 
     async def intercept_service(
@@ -46,7 +48,12 @@ class MetricsInterceptor(aio.ServerInterceptor):
     def _measure(self, method: str, context: Context) -> Iterator[None]:
         is_rest = _is_counted(header(context.invocation_metadata(), PATH_HEADER))
         request = self._metrics.http_request() if is_rest else nullcontext()
-        with request, ending(context, lambda code: self._metrics.count_rpc(method, code.name)):
+        began = self._clock()
+
+        def report(code: grpc.StatusCode) -> None:
+            self._metrics.observe_rpc(method, code.name, self._clock() - began)
+
+        with request, ending(context, report):
             yield
 
 

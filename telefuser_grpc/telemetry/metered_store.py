@@ -11,14 +11,23 @@ from telefuser_grpc.telemetry.stages import StageClock
 
 
 class MeteredTaskStore:
-    """A task store that does what another does, and counts what was committed."""
+    """A task store that does what another does, and counts what was committed.
+
+    Args:
+        times_stages: Whether the stages of runs are measured too.
+    """
 
     def __init__(
-        self, store: TaskStore, metrics: Metrics, clock: Callable[[], float] = time.monotonic
+        self,
+        store: TaskStore,
+        metrics: Metrics,
+        *,
+        times_stages: bool = True,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
         self._metrics = metrics
-        self._stages = StageClock(metrics.observe_stage, clock)
+        self._stages = StageClock(metrics.observe_stage, clock) if times_stages else None
 
     async def create(self, task: Task) -> Task:
         stored = await self._store.create(task)
@@ -29,12 +38,16 @@ class MeteredTaskStore:
     async def save(self, task: Task) -> Task:
         stored = await self._store.save(task)
         self._metrics.task_changed(stored)
-        self._stages.change(stored)
+        if self._stages:
+            self._stages.change(stored)
         return stored
 
     def append(self, task_id: str, attempt: int, change: Progress | Preview) -> None:
         self._store.append(task_id, attempt, change)
-        if isinstance(change, Progress):
+        if isinstance(change, Preview):
+            return
+        self._metrics.task_advanced(task_id, change)
+        if self._stages:
             self._stages.advance(task_id, change.stage)
 
     async def find_request(self, owner: str, request_id: str, fingerprint: str) -> Task | None:

@@ -1,10 +1,12 @@
 """GPUs through a driver's library that the machine of the tests does not have."""
 
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from telefuser_grpc.telemetry.gpu import GpuReading, NvidiaGpus, no_gpus, nvidia_gpus
 
@@ -90,3 +92,20 @@ def test_without_library_or_driver_there_are_no_gpus(
     monkeypatch.setitem(sys.modules, "pynvml", library)
 
     assert nvidia_gpus() is no_gpus
+
+
+@pytest.mark.parametrize(
+    ("library", "remedy"),
+    [(None, "install nvidia-ml-py"), (FakeNvml(broken=("init",)), "init")],
+)
+def test_driver_that_cannot_be_asked_is_worth_a_warning(
+    library: FakeNvml | None, remedy: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setitem(sys.modules, "pynvml", library)
+    driver = tmp_path / "version"
+    driver.touch()
+
+    with capture_logs() as logs:
+        nvidia_gpus(driver)
+
+    assert [(line["log_level"], line["cause"]) for line in logs] == [("warning", remedy)]

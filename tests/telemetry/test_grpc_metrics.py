@@ -1,6 +1,7 @@
 """What a real server's RPCs leave on the metrics page."""
 
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
 import pytest
 from grpc import aio
@@ -25,7 +26,7 @@ class Measured:
         return next((float(line.split()[-1]) for line in page if line.startswith(f"{series} ")), 0)
 
     def rpcs(self, method: str, code: str) -> float:
-        name = "telefuser_grpc_requests_total"
+        name = "telefuser_grpc_request_duration_seconds_count"
         return self.value(f'{name}{{code="{code}",method="/{SERVICE}/{method}"}}')
 
     async def say(self, message: bytes, **options: object) -> None:
@@ -35,7 +36,7 @@ class Measured:
 @pytest.fixture
 async def measured() -> AsyncIterator[Measured]:
     metrics = Metrics(version="1", counts=dict, replicas=lambda: ())
-    echo = Echo(observe=lambda: b"telefuser_http_requests_inflight 1.0" in metrics.render())
+    echo = Echo(observe=lambda: b"telefuser_http_requests_inflight 1\n" in metrics.render())
     async with serve_echo(echo, [MetricsInterceptor(metrics)]) as channel:
         yield Measured(metrics, echo, channel)
 
@@ -72,7 +73,37 @@ async def test_stream_is_in_flight_until_its_end(measured: Measured) -> None:
     assert measured.rpcs("Repeat", "OK") == 1
 
 
-@pytest.mark.parametrize("path", ["/v1/service/health", "/v1/service/metrics?x=1"])
+async def test_rpc_is_measured_by_method_and_status() -> None:
+    now = iter([10.0, 12.5])
+    metrics = Metrics(version="1", counts=dict, replicas=lambda: ())
+    interceptor = MetricsInterceptor(metrics, clock=lambda: next(now))
+    async with serve_echo(Echo(), [interceptor]) as channel:
+        await channel.unary_unary(f"/{SERVICE}/Say")(b"hello")
+
+    labels = f'{{code="OK",method="/{SERVICE}/Say"}} 2.5'
+    assert f"telefuser_grpc_request_duration_seconds_sum{labels}" in metrics.render().decode()
+
+
+@pytest.mark.parametrize("method", [f"/{SERVICE}/Missing", "/grpc.health.v1.Health/Say"])
+async def test_unknown_methods_and_those_of_grpc_itself_make_no_series(
+    method: str, measured: Measured
+) -> None:
+    with suppress(aio.AioRpcError):
+        await measured.channel.unary_unary(method)(b"hello")
+
+    assert "telefuser_grpc_request_duration_seconds_count" not in measured.metrics.render().decode()
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/health",
+        "/v1/service/health",
+        "/v1/service/ready",
+        "/v1/service/metrics?x=1",
+        "/v1/service/metrics/json",
+    ],
+)
 async def test_probes_and_scrapes_are_no_rest_requests(path: str, measured: Measured) -> None:
     await measured.say(b"hello", metadata=((PATH_HEADER, path),))
 

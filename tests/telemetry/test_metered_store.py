@@ -18,11 +18,13 @@ from tests.fakes.tasks import MemoryTaskStore
 class Metered:
     """A metered store in memory, with a clock that a test sets."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, times_stages: bool = True) -> None:
         self.now = 0.0
         self.inner = MemoryTaskStore()
         self.metrics = Metrics(version="1", counts=self.inner.counts, replicas=lambda: ())
-        self.store: TaskStore = MeteredTaskStore(self.inner, self.metrics, lambda: self.now)
+        self.store: TaskStore = MeteredTaskStore(
+            self.inner, self.metrics, times_stages=times_stages, clock=lambda: self.now
+        )
 
     @property
     def totals(self) -> dict[str, int]:
@@ -56,9 +58,9 @@ async def test_script_of_tasks_is_counted_by_its_ends(metered: Metered) -> None:
     await metered.store.create(make_task())
 
     assert metered.totals == {"created": 5, "completed": 2, "failed": 1, "cancelled": 1}
-    assert metered.line("telefuser_task_queue_wait_seconds_count") == "4.0"
-    assert metered.line("telefuser_task_duration_seconds_count") == "2.0"
-    assert metered.line("telefuser_queue_pending") == "1.0"
+    assert metered.line("telefuser_task_queue_wait_seconds_count") == "4"
+    assert metered.line("telefuser_task_duration_seconds_count") == "2"
+    assert metered.line("telefuser_queue_pending") == "1"
 
 
 async def test_repeated_request_counts_one_task(metered: Metered) -> None:
@@ -94,9 +96,9 @@ async def test_stage_lasts_from_the_end_of_the_one_before_to_its_own_last_update
     metered.now = 99
     await metered.store.save(ended(task))
 
-    assert metered.line("telefuser_stage_denoising_duration_seconds_sum") == "4.0"
-    assert metered.line("telefuser_stage_upscaling_duration_seconds_sum") == "1.0"
-    assert metered.line("telefuser_stage_upscaling_errors_total") == "0.0"
+    assert metered.line("telefuser_stage_denoising_duration_seconds_sum") == "4"
+    assert metered.line("telefuser_stage_upscaling_duration_seconds_sum") == "1"
+    assert metered.line("telefuser_stage_upscaling_errors_total") == "0"
 
 
 async def test_failed_task_counts_an_error_of_its_stage(metered: Metered) -> None:
@@ -104,7 +106,19 @@ async def test_failed_task_counts_an_error_of_its_stage(metered: Metered) -> Non
     metered.step(task, 1, at=1)
     await metered.store.save(ended(task, TaskState.FAILED))
 
-    assert metered.line("telefuser_stage_denoising_errors_total") == "1.0"
+    assert metered.line("telefuser_stage_denoising_errors_total") == "1"
+
+
+async def test_stages_are_left_alone_where_that_is_wanted_and_progress_is_not() -> None:
+    metered = Metered(times_stages=False)
+    task = await metered.run(make_task())
+    metered.step(task, 1, at=1)
+    ratio = metered.line('telefuser_task_progress_ratio{replica="0"}')
+    await metered.store.save(ended(task))
+
+    assert metered.metrics.as_json()["registered_stages"] == []
+    assert metered.totals["completed"] == 1
+    assert ratio == "0.5"
 
 
 async def test_interrupted_attempt_leaves_no_stage_behind(metered: Metered) -> None:
@@ -113,6 +127,20 @@ async def test_interrupted_attempt_leaves_no_stage_behind(metered: Metered) -> N
     await metered.store.save(task.requeue())
 
     assert metered.metrics.as_json()["registered_stages"] == []
+
+
+async def test_restarted_server_counts_from_zero_and_shows_the_queue_of_the_store(
+    metered: Metered,
+) -> None:
+    await metered.store.create(make_task())
+    running = await metered.run(make_task())
+
+    metrics = Metrics(version="1", counts=metered.inner.counts, replicas=lambda: ())
+    store = MeteredTaskStore(metered.inner, metrics)
+    await store.save(ended(running))
+
+    assert metrics.as_json()["tasks"] == {"created": 0, "completed": 1, "failed": 0, "cancelled": 0}
+    assert metrics.as_json()["queue"] == {"size": 1, "pending": 1, "processing": 0}
 
 
 async def test_readers_see_what_the_store_inside_says(metered: Metered) -> None:

@@ -1,6 +1,7 @@
 """The documented REST face of the service itself."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,6 +15,7 @@ from telefuser_grpc.domain.contract import PipelineContract, TaskContract
 from telefuser_grpc.domain.parameter import Parameter
 from telefuser_grpc.domain.replica import ReplicaState, ReplicaStatus
 from telefuser_grpc.domain.task import TaskState
+from telefuser_grpc.errors import NotFound
 from telefuser_grpc.scheduler.service import Service
 from telefuser_grpc.server.rest.bodies import json_response
 from telefuser_grpc.server.rpc import Context
@@ -22,12 +24,33 @@ METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 DOCUMENTED_VERSION = "1.0.0"  # of the REST interface, not of this package
 
 
-class RestSystemServicer(RestSystemServiceServicer):
-    """Answers `telefuser.rest.v1.RestSystemService`."""
+class MetricsDisabled(NotFound):
+    """There is no page, as nothing is counted."""
 
-    def __init__(self, service: Service, *, metrics: Callable[[], bytes]) -> None:
+    def __init__(self) -> None:
+        super().__init__(
+            "Metrics are disabled; start the service with TELEFUSER_ENABLE_METRICS=true"
+        )
+
+
+class RestSystemServicer(RestSystemServiceServicer):
+    """Answers `telefuser.rest.v1.RestSystemService`.
+
+    Args:
+        metrics: Writes the page for Prometheus, in any thread; None where metrics are disabled.
+        metrics_json: Returns the summary of it, likewise.
+    """
+
+    def __init__(
+        self,
+        service: Service,
+        *,
+        metrics: Callable[[], bytes] | None,
+        metrics_json: Callable[[], Mapping[str, Any]] | None,
+    ) -> None:
         self._service = service
         self._metrics = metrics
+        self._metrics_json = metrics_json
 
     async def GetHealth(
         self, request: pb.GetHealthRequest, context: Context
@@ -56,8 +79,18 @@ class RestSystemServicer(RestSystemServiceServicer):
     async def GetMetrics(
         self, request: pb.GetMetricsRequest, context: Context
     ) -> pb.GetMetricsResponse:
-        body = HttpBody(content_type=METRICS_TYPE, data=self._metrics())
-        return pb.GetMetricsResponse(body=body)
+        if self._metrics is None:
+            raise MetricsDisabled
+        page = await asyncio.to_thread(self._metrics)  # a driver may take its time to tell of GPUs
+        return pb.GetMetricsResponse(body=HttpBody(content_type=METRICS_TYPE, data=page))
+
+    async def GetMetricsJson(
+        self, request: pb.GetMetricsJsonRequest, context: Context
+    ) -> pb.GetMetricsJsonResponse:
+        if self._metrics_json is None:
+            raise MetricsDisabled
+        summary = await asyncio.to_thread(self._metrics_json)
+        return pb.GetMetricsJsonResponse(body=json_response(summary))
 
     def _health(self, status: str) -> dict[str, Any]:
         is_ready = self._service.is_ready

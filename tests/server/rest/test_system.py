@@ -1,15 +1,22 @@
 """The documented REST face of the service itself."""
 
+import asyncio
 import re
+import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+import grpc
+import pytest
 
 from telefuser_grpc._gen.telefuser.rest.v1 import rest_system_service_pb2 as pb
 from telefuser_grpc.domain.replica import ReplicaState, ReplicaStatus
 from telefuser_grpc.errors import PipelineFailed
 from telefuser_grpc.scheduler.service import ServiceFacts
+from telefuser_grpc.server.server import Server
 from tests.fakes.replicas import FakePool, Script
-from tests.server.backend import Backend
+from tests.server.backend import MAX_MESSAGE_BYTES, Backend
 from tests.server.rest.gateway import Answer, Gateway
 
 SECOND = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
@@ -165,6 +172,60 @@ async def test_metrics_have_the_type_of_prometheus(gateway: Gateway) -> None:
 
     assert answer.content_type == "text/plain; version=0.0.4; charset=utf-8"
     assert answer.body == b"telefuser_up 1\n"
+
+
+async def test_metrics_as_json_keep_the_documented_order(tmp_path: Path) -> None:
+    summary = {"uptime_seconds": 3600, "tasks": {"created": 1}, "registered_stages": ["b", "a"]}
+
+    async with _measured(tmp_path, metrics_json=lambda: summary) as backend:
+        answer = await _asked(backend, "GetMetricsJson", pb.GetMetricsJsonRequest())
+
+    assert (answer.status, answer.content_type) == (200, "application/json")
+    assert answer.body == (
+        b'{"uptime_seconds":3600,"tasks":{"created":1},"registered_stages":["b","a"]}'
+    )
+
+
+@pytest.mark.parametrize(
+    ("method", "request_"),
+    [("GetMetrics", pb.GetMetricsRequest()), ("GetMetricsJson", pb.GetMetricsJsonRequest())],
+)
+async def test_disabled_metrics_are_404_and_say_how_to_enable_them(
+    method: str, request_: Any, tmp_path: Path
+) -> None:
+    async with _measured(tmp_path, metrics=None, metrics_json=None) as backend:
+        answer = await _asked(backend, method, request_)
+
+    assert (answer.status, answer.code) == (404, grpc.StatusCode.NOT_FOUND)
+    assert answer.json == {
+        "detail": "Metrics are disabled; start the service with TELEFUSER_ENABLE_METRICS=true"
+    }
+
+
+async def test_slow_page_of_metrics_holds_up_no_other_call(tmp_path: Path) -> None:
+    asked, answers = threading.Event(), threading.Event()
+
+    def page() -> bytes:
+        asked.set()
+        answers.wait(30)
+        return b"page"
+
+    async with _measured(tmp_path, metrics=page) as backend, asyncio.TaskGroup() as group:
+        scrape = group.create_task(_asked(backend, "GetMetrics", pb.GetMetricsRequest()))
+        await asyncio.to_thread(asked.wait, 30)
+        meanwhile = await _health(backend)
+        answers.set()
+
+    assert meanwhile.status == 200
+    assert scrape.result().body == b"page"
+
+
+def _measured(folder: Path, **metrics: Any) -> Backend:
+    """Returns a backend whose server takes its metrics from the test."""
+    backend = Backend(folder)
+    use_cases = replace(backend.use_cases, **metrics)
+    backend.server = Server(backend.address, use_cases, max_message_bytes=MAX_MESSAGE_BYTES)
+    return backend
 
 
 async def _health(backend: Backend) -> Answer:
