@@ -27,7 +27,7 @@ def parse_artifact_name(name: str, *, root: str = "") -> str:
         raise AccessDenied
     if inner is not None and not inner.startswith(("tasks/", "outputs/")):
         raise AccessDenied
-    return _named(path if inner is None else inner)
+    return _named("/".join(part for part in (inner or path).split("/") if part))
 
 
 def _below(root: str, path: str) -> str | None:

@@ -22,6 +22,7 @@ FILE = "tasks/t1/outputs/videos/t1.mp4"
         ("outputs/a.mp4", "a.mp4"),
         ("t1.mp4", "t1.mp4"),
         ("a/b.mp4", "a/b.mp4"),
+        ("outputs//a//b.mp4/", "a/b.mp4"),
         (f"{ROOT}/{FILE}", FILE),
         (f"{ROOT[1:]}/{FILE}", FILE),
         (f"/{ROOT}/{FILE}", FILE),
