@@ -1,4 +1,4 @@
-"""Disk space held back beside the database, so that a full disk still takes the ends of tasks."""
+"""Disk space held back beside the database: a full disk still takes what becomes of tasks."""
 
 import errno
 import os

@@ -136,19 +136,19 @@ class Writer:
         return requests
 
     def _serve(self, database: sqlite3.Connection, requests: Sequence[Request]) -> None:
-        """Writes a batch; on a full disk only what ends tasks, into the space kept for that."""
+        """Writes a batch; on a full disk only what is owed, into the space kept for that."""
         self._spare.hold_again()
-        ends = [each for each in requests if _is_end(each.write)]
+        owed = [each for each in requests if _is_owed(each.write)]
         if not self._spare.is_spent:
             fault = self._try(database, requests)
-            if not (ends and isinstance(fault, StorageFull)):
+            if not (owed and isinstance(fault, StorageFull)):
                 self._refuse(requests, fault)
                 return
-            logger.warning("disk is full: only the ends of tasks are written")
+            logger.warning("disk is full: no task is taken, what happens to others is written")
             self._spare.give_up()
-        self._refuse([each for each in requests if not _is_end(each.write)], StorageFull())
-        if ends:
-            self._refuse(ends, self._try(database, ends))
+        self._refuse([each for each in requests if not _is_owed(each.write)], StorageFull())
+        if owed:
+            self._refuse(owed, self._try(database, owed))
 
     def _try(self, database: sqlite3.Connection, requests: Sequence[Request]) -> Exception | None:
         """Commits requests and tells who waits; returns what went wrong instead, if anything."""
@@ -209,11 +209,9 @@ class Writer:
             self._loop.call_soon_threadsafe(callback, *args)
 
 
-def _is_end(write: Write) -> bool:
-    """Tells whether a write leads a task to its end, or takes it away, and begins nothing new."""
-    if isinstance(write, Save):
-        return write.task.state is not TaskState.PROCESSING
-    return isinstance(write, Delete)
+def _is_owed(write: Write) -> bool:
+    """Tells whether a write records what has happened already, or makes room, and adds no task."""
+    return isinstance(write, Save | Delete)
 
 
 def _outcome(batch: Batch, write: Write) -> Task | Exception:

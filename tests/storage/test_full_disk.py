@@ -108,41 +108,41 @@ async def test_store_works_again_when_the_disk_does(store: SqliteTaskStore, disk
     assert await sequences(store, done.id) == list(range(1, done.sequence + 1))
 
 
-async def test_what_begins_something_is_refused_with_its_whole_batch(
+async def test_new_tasks_are_refused_with_their_whole_batch(
     store: SqliteTaskStore, disk: Disk
 ) -> None:
-    waiting = await store.create(make_task())
     await fill(store, disk)
     before = store.counts()
 
     results = await asyncio.gather(
         *[store.create(make_task(fields={"p": "x" * 9000})) for _ in range(20)],
-        store.save(started(waiting)),
         return_exceptions=True,
     )
 
-    refused = [isinstance(result, StorageFull) for result in results]
-    assert all(refused[1:])
+    assert all(isinstance(result, StorageFull) for result in results[1:])
     assert store.counts() == before
 
 
-async def test_end_of_a_task_is_written_beside_refused_new_ones(
+async def test_what_becomes_of_tasks_is_written_beside_refused_new_ones(
     store: SqliteTaskStore, disk: Disk
 ) -> None:
-    """Each is written alone where the whole batch is too much for the disk."""
+    """A start too: its run has begun, and nobody could stop it before it is written."""
+    waiting = await store.create(make_task())
     running = await store.save(started(await store.create(make_task())))
     old = await store.save(ended(await store.save(started(await store.create(make_task())))))
     await fill(store, disk)
 
-    *created, deleted, done = await asyncio.gather(
+    *created, deleted, begun, done = await asyncio.gather(
         *[store.create(make_task(fields={"p": "x" * 9000})) for _ in range(20)],
         store.delete(old.id),
+        store.save(started(waiting)),
         store.save(ended(running)),
         return_exceptions=True,
     )
 
     assert all(isinstance(each, StorageFull) for each in created)
     assert deleted == old
+    assert begun == await store.get(waiting.id)
     assert isinstance(done, Task)
     assert done.state is TaskState.COMPLETED
     assert await sequences(store, done.id) == [1, 2, 3]

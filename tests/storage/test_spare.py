@@ -1,4 +1,4 @@
-"""Space held back for the ends of tasks."""
+"""Space held back for what becomes of tasks."""
 
 import errno
 import os
