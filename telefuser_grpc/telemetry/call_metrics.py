@@ -18,14 +18,19 @@ class HttpMetrics:
             buckets=HTTP_SECONDS,
             registry=registry,
         )
-        self.inflight = Gauge(
+        self._inflight = Gauge(
             "telefuser_http_requests_inflight",
             "Number of HTTP requests being served",
             registry=registry,
         )
 
-    def observe(self, seconds: float) -> None:
-        """Counts and measures a request that has ended."""
+    def begin(self) -> None:
+        """Shows a request as being served."""
+        self._inflight.inc()
+
+    def end(self, seconds: float) -> None:
+        """Counts and measures a request that has begun before."""
+        self._inflight.dec()
         self._requests.inc()
         self._duration.observe(seconds)
 

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 
 import grpc
 from grpc import aio
@@ -46,14 +46,18 @@ class MetricsInterceptor(aio.ServerInterceptor):
 
     @contextmanager
     def _measure(self, method: str, context: Context) -> Iterator[None]:
+        metrics, began = self._metrics, self._clock()
         is_rest = _is_counted(header(context.invocation_metadata(), PATH_HEADER))
-        request = self._metrics.http_request() if is_rest else nullcontext()
-        began = self._clock()
 
         def report(code: grpc.StatusCode) -> None:
-            self._metrics.observe_rpc(method, code.name, self._clock() - began)
+            seconds = self._clock() - began
+            metrics.observe_rpc(method, code.name, seconds)
+            if is_rest:
+                metrics.http_ended(seconds)
 
-        with request, ending(context, report):
+        if is_rest:
+            metrics.http_began()
+        with ending(context, report):
             yield
 
 

@@ -1,8 +1,7 @@
 """Every metric of the service: the page for Prometheus, and the summary for people."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, CollectorRegistry, disable_created_metrics
@@ -87,15 +86,13 @@ class Metrics:
         """Notes how far a task has come."""
         self._progress.advance(task_id, progress)
 
-    @contextmanager
-    def http_request(self) -> Iterator[None]:
-        """Counts and measures the REST request that is served inside."""
-        began = self._clock()
-        with self._http.inflight.track_inprogress():
-            try:
-                yield
-            finally:
-                self._http.observe(self._clock() - began)
+    def http_began(self) -> None:
+        """Shows a REST request as being served."""
+        self._http.begin()
+
+    def http_ended(self, seconds: float) -> None:
+        """Counts and measures a REST request that has begun before."""
+        self._http.end(seconds)
 
     def observe_rpc(self, method: str, code: str, seconds: float) -> None:
         """Counts and measures an RPC, by its name and the name of its status."""

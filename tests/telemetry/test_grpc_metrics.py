@@ -63,6 +63,7 @@ async def test_refused_request_counts_under_its_status(measured: Measured) -> No
 
     assert measured.rpcs("Say", "NOT_FOUND") == 1
     assert measured.value("telefuser_http_requests_total") == 1
+    assert measured.value("telefuser_http_requests_inflight") == 0
 
 
 async def test_stream_is_in_flight_until_its_end(measured: Measured) -> None:

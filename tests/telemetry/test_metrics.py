@@ -256,8 +256,8 @@ def test_task_without_result_is_counted_but_no_processing_time(
 
 def test_histogram_buckets_are_cumulative_and_end_at_infinity(service: Service) -> None:
     for seconds in (0.001, 0.02, 0.3, 99.0):
-        with service.metrics.http_request():
-            service.now += seconds
+        service.metrics.http_began()
+        service.metrics.http_ended(seconds)
 
     assert service.buckets("telefuser_http_request_duration_seconds") == [
         ("0.005", 1),
@@ -287,21 +287,25 @@ def test_buckets_of_tasks_reach_an_hour(name: str, service: Service) -> None:
     assert bounds[-9:] == [30, 60, 120, 300, 600, 1200, 1800, 3600, float("inf")]
 
 
-def test_request_in_flight_shows_until_it_ends_even_with_an_error(service: Service) -> None:
-    shown = []
+def test_request_in_flight_shows_until_it_ends(service: Service) -> None:
+    for _ in range(2):
+        service.metrics.http_began()
+    begun = service.value("telefuser_http_requests_inflight")
+    service.metrics.http_ended(0.5)
 
-    def refuse() -> None:
-        with service.metrics.http_request():
-            shown.append(service.value("telefuser_http_requests_inflight"))
-            service.now += 0.5
-            raise ValueError("refused")
-
-    with pytest.raises(ValueError, match="refused"):
-        refuse()
-
-    assert shown == [1]
-    assert service.value("telefuser_http_requests_inflight") == 0
+    assert begun == 2
+    assert service.value("telefuser_http_requests_inflight") == 1
     assert service.value("telefuser_http_request_duration_seconds_sum") == 0.5
+
+
+def test_buckets_of_rpcs_tell_calls_and_long_streams_apart(service: Service) -> None:
+    service.metrics.observe_rpc("/a/b", "OK", 0.002)
+    service.metrics.observe_rpc("/a/b", "OK", 1800)
+
+    buckets = dict(service.buckets("telefuser_grpc_request_duration_seconds"))
+
+    assert (buckets["0.001"], buckets["0.005"], buckets["600.0"], buckets["3600.0"]) == (0, 1, 1, 2)
+    assert buckets["+Inf"] == 2
 
 
 def test_gauges_show_the_moment_of_the_scrape(service: Service) -> None:
