@@ -6,15 +6,18 @@ import os
 import signal
 import socket
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from telefuser_grpc.workers.channel import ServerChannel
-from telefuser_grpc.workers.devices import VISIBILITY_VARIABLE
+from telefuser_grpc.workers.devices import visibility
 
 COMMAND = (sys.executable, "-P", "-m", "telefuser_grpc.replica")
 STDERR = 2
 REAP_SECONDS = 10.0
+LAST_FRAMES_SECONDS = 1.0
+COMPILED = "TORCHINDUCTOR_CACHE_DIR"
 
 
 class ReplicaProcess:
@@ -53,6 +56,15 @@ class ReplicaProcess:
         return self._child.pid
 
     @property
+    def resident_bytes(self) -> int:
+        """The memory that it holds, 0 where that cannot be told."""
+        try:
+            pages = Path(f"/proc/{self.pid}/statm").read_text().split()[1]
+        except (OSError, IndexError):
+            return 0
+        return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
+    @property
     def exit_text(self) -> str:
         """How the process ended, to follow the name of the replica."""
         code = self._child.returncode
@@ -68,7 +80,8 @@ class ReplicaProcess:
         try:
             await asyncio.wait((reading, exit_), return_when=asyncio.FIRST_COMPLETED)
             self._kill_group()
-            await asyncio.wait((reading, exit_), timeout=REAP_SECONDS)
+            patience = LAST_FRAMES_SECONDS if exit_.done() else REAP_SECONDS
+            await asyncio.wait((reading, exit_), timeout=patience)
         finally:
             reading.cancel()
             exit_.cancel()
@@ -85,12 +98,20 @@ class ReplicaProcess:
             os.killpg(self._child.pid, signal.SIGKILL)
 
 
-def replica_environment(inherited: Mapping[str, str], devices: Sequence[str]) -> dict[str, str]:
-    """Returns a replica's environment: the server's, its own devices, and the same imports."""
+def replica_environment(
+    inherited: Mapping[str, str], devices: Sequence[str], *, temporary: str = ""
+) -> dict[str, str]:
+    """Returns a replica's environment: the server's, its own devices, and the same imports.
+
+    `temporary` is where the replica's temporary files go; what torch compiles outlives it.
+    """
     environment = dict(inherited)
     environment["PYTHONPATH"] = os.pathsep.join(path or str(Path.cwd()) for path in sys.path)
+    if temporary:
+        environment.setdefault(COMPILED, f"{tempfile.gettempdir()}/torchinductor_{os.getuid()}")
+        environment["TMPDIR"] = temporary
     if devices:
-        environment[VISIBILITY_VARIABLE] = ",".join(devices)
+        environment.update(visibility(devices, inherited))
     else:
         environment.setdefault("OMP_NUM_THREADS", "1")
     return environment
