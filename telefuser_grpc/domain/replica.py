@@ -18,8 +18,9 @@ class ReplicaStatus:
     """A replica at one moment.
 
     Attributes:
-        devices: Opaque tokens for `CUDA_VISIBLE_DEVICES`; empty on the CPU.
+        devices: Opaque tokens of the devices that it may see; empty on the CPU.
         restarts: How often its process was started again after a death.
+        recycles: How often its process was replaced because of its age or memory.
         last_error: Why it last died or could not start, "" when it never did.
     """
 
@@ -28,5 +29,6 @@ class ReplicaStatus:
     devices: tuple[str, ...] = ()
     task_id: str = ""
     restarts: int = 0
+    recycles: int = 0
     pid: int = 0
     last_error: str = ""

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from telefuser_grpc.domain.artifact import OutputFile
 from telefuser_grpc.domain.job import Job, RunReport
 from telefuser_grpc.domain.task import Preview, Progress
-from telefuser_grpc.errors import TaskCancelled, TaskFailed
+from telefuser_grpc.errors import OutputInvalid, TaskCancelled, TaskFailed
 from telefuser_grpc.scheduler.spans import mark_step
-from telefuser_grpc.workers.channel import ReplicaChannel
+from telefuser_grpc.workers.channel import ProtocolError, ReplicaChannel
 from telefuser_grpc.workers.messages import (
     Failed,
     Finished,
@@ -17,6 +17,7 @@ from telefuser_grpc.workers.messages import (
     Stepped,
     Stopped,
 )
+from telefuser_grpc.workers.plausible import plausible
 
 
 class Attempt:
@@ -32,6 +33,8 @@ class Attempt:
 
     def report(self, change: Progress | Preview) -> None:
         """Sends progress or a preview; any thread of the pipeline may call it."""
+        if isinstance(change, Progress):
+            change = plausible(change)
         with self._reporting:
             if not self._is_denoising:
                 return
@@ -50,8 +53,11 @@ class Attempt:
         """Ends with the files, which nobody wants after a cancel."""
         if self.cancelled.is_set():
             self._channel.send(Stopped(*self._key))
-        else:
+            return
+        try:
             self._channel.send(Finished(*self._key, tuple(files)))
+        except (ProtocolError, ValueError) as error:  # too many files, or names that are no text
+            self.fail(OutputInvalid(f"The result cannot be told: {type(error).__name__}"))
 
     def fail(self, error: TaskFailed, *, is_device_lost: bool = False) -> None:
         """Ends with an error."""
@@ -59,7 +65,8 @@ class Attempt:
         if isinstance(error, TaskCancelled):
             self._channel.send(Stopped(*self._key))
         else:
-            self._channel.send(Failed(*self._key, error.reason, error.message, is_device_lost))
+            message = error.message.encode(errors="replace").decode()  # any bytes may be in it
+            self._channel.send(Failed(*self._key, error.reason, message, is_device_lost))
 
     def _end_denoising(self) -> None:
         with self._reporting:

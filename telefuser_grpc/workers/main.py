@@ -1,5 +1,6 @@
 """A replica's process: loads one pipeline, then runs what the server sends until that goes."""
 
+import contextlib
 import ctypes
 import faulthandler
 import gc
@@ -19,6 +20,7 @@ from telefuser_grpc.pipeline.encode import encode
 from telefuser_grpc.pipeline.loader import LoadedPipeline, PipelineLoadError, load
 from telefuser_grpc.pipeline.rendering import Rendering
 from telefuser_grpc.pipeline.runner import render
+from telefuser_grpc.pipeline.warmup import warm_up
 from telefuser_grpc.workers.attempt import Attempt
 from telefuser_grpc.workers.channel import ProtocolError, ReplicaChannel
 from telefuser_grpc.workers.messages import Load, LoadFailed, Ready
@@ -68,12 +70,14 @@ def _serve(channel: ReplicaChannel) -> None:
 def _load(channel: ReplicaChannel, order: Load) -> LoadedPipeline:
     try:
         loaded = load(Path(order.pipeline), task=order.task, parallelism=order.parallelism)
+        if order.warmup:
+            warm_up(loaded)
     except PipelineLoadError as error:
-        channel.send(LoadFailed(str(error)))
+        channel.send(LoadFailed(str(error).encode(errors="replace").decode()))
         sys.exit(1)
     try:
         channel.send(Ready(loaded.contract))
-    except (TypeError, ProtocolError) as error:
+    except (TypeError, ValueError, ProtocolError) as error:
         channel.send(LoadFailed(f"Pipeline contract cannot be sent: {error}"))
         sys.exit(1)
     gc.collect()
@@ -120,8 +124,9 @@ def _exit_after(work: Callable[[], None]) -> NoReturn:
     except BaseException:
         logger.exception("replica broke")
     finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(Exception):  # the pipeline may have closed or replaced them
+                stream.flush()
         os._exit(status)
 
 

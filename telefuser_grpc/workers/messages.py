@@ -4,11 +4,13 @@
     Load                once, first of all
     RunJob              while no other job denoises; earlier ones may still be encoded
     Cancel              the attempt shall stop at its next step; too late is no error
+    Ping                any time; asks for a sign of life
     Shutdown            nothing more will come: end what is begun, then exit
 
     replica to server   when
     Ready               the pipeline is loaded
     LoadFailed          it could not be; the replica exits
+    Pong                after a Ping, at once, whatever else it does
     Stepped, Previewed  any time between RunJob and the end of the denoising
     Rendered            the frames are made: another RunJob may come while this one is encoded
     Finished            after Rendered: the files are made and were decoded to prove it
@@ -28,12 +30,16 @@ from telefuser_grpc.domain.task import Preview, Progress
 
 
 class Load(msgspec.Struct, frozen=True, tag=True):
-    """Load this pipeline file, and serve it as `task` where it declares no contract."""
+    """Load this pipeline file, and serve it as `task` where it declares no contract.
+
+    With `warmup`, one run with the contract's defaults comes before `Ready`.
+    """
 
     pipeline: str
     task: str | None
     parallelism: int
     preview_interval_seconds: float
+    warmup: bool = False
 
 
 class RunJob(msgspec.Struct, frozen=True, tag=True):
@@ -47,6 +53,10 @@ class Cancel(msgspec.Struct, frozen=True, tag=True):
 
     task_id: str
     attempt: int
+
+
+class Ping(msgspec.Struct, frozen=True, tag=True):
+    """Tell that you are there."""
 
 
 class Shutdown(msgspec.Struct, frozen=True, tag=True):
@@ -63,6 +73,10 @@ class LoadFailed(msgspec.Struct, frozen=True, tag=True):
     """The pipeline cannot be loaded, for a reason that people may read."""
 
     message: str
+
+
+class Pong(msgspec.Struct, frozen=True, tag=True):
+    """Here I am."""
 
 
 class Stepped(msgspec.Struct, frozen=True, tag=True):
@@ -114,6 +128,6 @@ class Stopped(msgspec.Struct, frozen=True, tag=True):
     attempt: int
 
 
-FromServer = Load | RunJob | Cancel | Shutdown
+FromServer = Load | RunJob | Cancel | Ping | Shutdown
 AboutRun = Stepped | Previewed | Rendered | Finished | Failed | Stopped
-FromReplica = Ready | LoadFailed | AboutRun
+FromReplica = Ready | LoadFailed | Pong | AboutRun

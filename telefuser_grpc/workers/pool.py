@@ -6,13 +6,17 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 
+import structlog
+
 from telefuser_grpc.domain.contract import PipelineContract
 from telefuser_grpc.domain.replica import ReplicaStatus
 from telefuser_grpc.errors import NoCapacity
 from telefuser_grpc.workers.messages import Load
 from telefuser_grpc.workers.process import COMMAND
 from telefuser_grpc.workers.replica import LocalReplica
-from telefuser_grpc.workers.seat import Seat
+from telefuser_grpc.workers.seat import Orders, Seat
+
+logger = structlog.get_logger()
 
 
 class LocalReplicaPool:
@@ -25,6 +29,12 @@ class LocalReplicaPool:
         start_timeout_seconds: How long a pipeline may take to load.
         stop_grace_seconds: How long a run whose lease has ended, and a replica when the pool
             closes, may take to stop before a kill.
+        silence_seconds: How long a loaded replica may give no sign of life before a kill, however
+            busy; 0 waits for ever.
+        warmup: Whether one run with the contract's defaults belongs to the loading.
+        max_tasks_per_replica: After how many tasks a replica is replaced; 0 never.
+        replica_max_rss_bytes: With how much memory in use, at the end of a run, a replica is
+            replaced; 0 never.
     """
 
     def __init__(
@@ -38,6 +48,10 @@ class LocalReplicaPool:
         preview_interval_seconds: float,
         start_timeout_seconds: float = 300.0,
         stop_grace_seconds: float = 5.0,
+        silence_seconds: float = 60.0,
+        warmup: bool = False,
+        max_tasks_per_replica: int = 0,
+        replica_max_rss_bytes: int = 0,
         command: Sequence[str] = COMMAND,
     ) -> None:
         load = Load(
@@ -45,22 +59,32 @@ class LocalReplicaPool:
             task=task,
             parallelism=parallelism,
             preview_interval_seconds=preview_interval_seconds,
+            warmup=warmup,
+        )
+        orders = Orders(
+            command=command,
+            load=load,
+            start_timeout_seconds=start_timeout_seconds,
+            silence_seconds=silence_seconds,
         )
         self._seats = [
             Seat(
                 number,
                 devices=devices[number],
-                command=command,
-                load=load,
-                start_timeout_seconds=start_timeout_seconds,
+                orders=orders,
                 on_change=self._change,
+                accept=self._accept,
             )
             for number in range(replicas)
         ]
         self._turns = deque(self._seats)
         self._waiting: deque[asyncio.Future[LocalReplica]] = deque()
         self._watchers: set[asyncio.Event] = set()
+        self._contract: PipelineContract | None = None
+        self._is_loss_told = False
         self._stop_grace_seconds = stop_grace_seconds
+        self._max_tasks_per_replica = max_tasks_per_replica
+        self._replica_max_rss_bytes = replica_max_rss_bytes
         self._group = asyncio.TaskGroup()
 
     async def __aenter__(self) -> "LocalReplicaPool":
@@ -88,15 +112,28 @@ class LocalReplicaPool:
             self._give_back(replica)
 
     async def contract(self) -> PipelineContract:
-        """Waits until a replica has loaded the pipeline and returns its contract."""
+        """Waits until every replica has loaded the pipeline and returns its contract.
+
+        They load at the same time. One that cannot is the end of the start: `start_failure`.
+        """
         async with aclosing(self.changes()) as changes:
             async for _ in changes:
-                for seat in self._seats:
-                    if seat.replica is not None and seat.replica.contract is not None:
-                        return seat.replica.contract
-                if self.is_lost:
+                if any(seat.has_given_up and not seat.has_loaded for seat in self._seats):
                     break
+                if self._contract is not None and all(seat.has_loaded for seat in self._seats):
+                    return self._contract
         raise NoCapacity
+
+    @property
+    def start_failure(self) -> str:
+        """Says which replicas cannot be started, and why; "" while all can."""
+        numbers: dict[str, list[int]] = {}
+        for seat in self._seats:
+            if seat.has_given_up:
+                numbers.setdefault(seat.last_error, []).append(seat.number)
+        if [len(each) for each in numbers.values()] == [len(self._seats)]:
+            return next(iter(numbers))
+        return "; ".join(f"{_named(those)}: {why}" for why, those in numbers.items())
 
     def status(self) -> Sequence[ReplicaStatus]:
         """Returns every replica, by number."""
@@ -135,7 +172,25 @@ class LocalReplicaPool:
 
     def _give_back(self, replica: LocalReplica) -> None:
         replica.is_leased = False
+        self._turns.remove(seat := self._seats[replica.id])
+        self._turns.append(seat)
+        if why := self._why_worn(replica):
+            replica.retire(why, grace_seconds=self._stop_grace_seconds)
         self._change()
+
+    def _why_worn(self, replica: LocalReplica) -> str:
+        if 0 < self._max_tasks_per_replica <= replica.jobs:
+            return f"it has run {replica.jobs} tasks"
+        if self._replica_max_rss_bytes and replica.resident_bytes > self._replica_max_rss_bytes:
+            return f"it holds more than {self._replica_max_rss_bytes} bytes of memory"
+        return ""
+
+    def _accept(self, contract: PipelineContract) -> str:
+        """Says why a replica cannot be one of the pool: its pipeline declares something else."""
+        self._contract = self._contract or contract
+        if contract == self._contract:
+            return ""
+        return "declares another contract than the others; restart the service for a changed file"
 
     def _change(self) -> None:
         self._serve()
@@ -145,6 +200,7 @@ class LocalReplicaPool:
     def _serve(self) -> None:
         """Gives free replicas to those who wait, in turn."""
         if self.is_lost:
+            self._tell_of_loss()
             self._refuse()
         while self._waiting and (replica := self._free_replica()):
             turn = self._waiting.popleft()
@@ -153,15 +209,24 @@ class LocalReplicaPool:
                 turn.set_result(replica)
 
     def _free_replica(self) -> LocalReplica | None:
-        for seat in self._turns:
-            if seat.replica is not None and seat.replica.is_free:
-                self._turns.remove(seat)
-                self._turns.append(seat)
-                return seat.replica
-        return None
+        """Returns the replica that has been free for the longest time."""
+        replicas = (seat.replica for seat in self._turns)
+        return next((each for each in replicas if each is not None and each.is_free), None)
+
+    def _tell_of_loss(self) -> None:
+        if not self._is_loss_told:
+            self._is_loss_told = True
+            logger.critical("all replicas are dead", why=self.start_failure)
 
     def _refuse(self) -> None:
         while self._waiting:
             turn = self._waiting.popleft()
             if not turn.done():
                 turn.set_exception(NoCapacity())
+
+
+def _named(numbers: Sequence[int]) -> str:
+    names = [str(number) for number in numbers]
+    if len(names) == 1:
+        return f"replica {names[0]}"
+    return f"replicas {', '.join(names[:-1])} and {names[-1]}"

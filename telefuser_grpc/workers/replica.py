@@ -25,6 +25,8 @@ from telefuser_grpc.workers.messages import (
     FromReplica,
     Load,
     LoadFailed,
+    Ping,
+    Pong,
     Previewed,
     Ready,
     Rendered,
@@ -34,10 +36,13 @@ from telefuser_grpc.workers.messages import (
     Stopped,
 )
 from telefuser_grpc.workers.process import ReplicaProcess
+from telefuser_grpc.workers.pulse import Pulse
 from telefuser_grpc.workers.run import LocalRun
 
 logger = structlog.get_logger()
 
+ENCODING_SECONDS = 30.0
+"""How long a replica may still encode what nobody waits for any more."""
 FAILURES: Mapping[str, type[TaskFailed]] = {
     each.reason: each for each in (PipelineFailed, OutOfMemory, OutputInvalid)
 }
@@ -55,34 +60,60 @@ class Phase(Enum):
 class LocalReplica:
     """Implements the port `Replica` with a process; one that has died stays dead.
 
+    Args:
+        accept: Says why a contract cannot be taken, or nothing.
+        silence_seconds: How long it may leave questions unanswered; 0 asks none.
+
     Attributes:
         id: The number of its seat in the pool.
         is_leased: Whether the pool has lent it.
         denoising: The run because of which it cannot take another job.
         contract: What the pipeline declares, once it is loaded.
-        has_worked: Whether it was ever given a job.
+        jobs: How many jobs it was given.
+        refusal: Why it can never be loaded as it is, "" where a second try may help.
+        retirement: Why it is replaced although it works, "" while it is not.
         death: Why it died, "" while it lives; for operators and callers.
     """
 
     def __init__(
-        self, number: int, process: ReplicaProcess, *, on_change: Callable[[], None]
+        self,
+        number: int,
+        process: ReplicaProcess,
+        *,
+        on_change: Callable[[], None],
+        accept: Callable[[PipelineContract], str],
+        silence_seconds: float,
     ) -> None:
         self.id = number
         self.is_leased = False
         self.denoising: LocalRun | None = None
         self.contract: PipelineContract | None = None
-        self.has_worked = False
+        self.jobs = 0
+        self.refusal = ""
+        self.retirement = ""
         self.death = ""
         self._process = process
         self._channel = process.channel
         self._on_change = on_change
+        self._accept = accept
         self._phase = Phase.LOADING
         self._runs: dict[tuple[str, int], LocalRun] = {}
+        self._leave_grace_seconds: float | None = None
+        self._pulse = Pulse(
+            ask=lambda: self._channel.send(Ping()),
+            on_silence=lambda: self._kill(f"did not answer for {silence_seconds:g} s"),
+            silence_seconds=silence_seconds,
+        )
 
     @property
     def pid(self) -> int:
         """The process id."""
         return self._process.pid
+
+    @property
+    def resident_bytes(self) -> int:
+        """The memory that its process holds, 0 where that cannot be told."""
+        return self._process.resident_bytes
 
     @property
     def is_loading(self) -> bool:
@@ -103,16 +134,20 @@ class LocalReplica:
             await self._process.until_gone(asyncio.create_task(self._read()))
         finally:
             timer.cancel()
+            self._pulse.stop()
             self._bury()
 
     async def run(self, job: Job) -> LocalRun:
-        """Begins a job. Raises ReplicaDied."""
+        """Begins a job. Raises ReplicaDied, and PipelineFailed for a job that cannot be sent."""
         if self._phase is not Phase.READY:
             raise ReplicaDied(self.death or f"Replica {self.id} is stopping")
         assert self.denoising is None, "two jobs at once"
-        self._channel.send(RunJob(job))
+        try:
+            self._channel.send(RunJob(job))
+        except (ProtocolError, TypeError, ValueError) as error:
+            raise PipelineFailed("The task is too large or no text for its replica") from error
         run = self.denoising = self._runs[job.task_id, job.attempt] = LocalRun(job, self._stop)
-        self.has_worked = True
+        self.jobs += 1
         self._on_change()
         return run
 
@@ -124,8 +159,17 @@ class LocalReplica:
             self._process.kill()
         self._phase = Phase.LEAVING
         self._channel.send(Shutdown())
-        loop = asyncio.get_running_loop()
-        loop.call_later(grace_seconds, self._kill, "did not stop in time")
+        self._kill_after(grace_seconds)
+
+    def retire(self, why: str, *, grace_seconds: float) -> None:
+        """Lets the replica end what it has begun however long that takes, and then exit."""
+        if self._phase is not Phase.READY:
+            return
+        self.retirement = why
+        self._leave_grace_seconds = grace_seconds
+        self._phase = Phase.LEAVING
+        self._channel.send(Shutdown())
+        self._hurry_if_done()
 
     async def _stop(self, run: LocalRun, grace_seconds: float) -> None:
         """Stops a run at its next step, or by a kill that spares a replica which only encodes."""
@@ -141,6 +185,25 @@ class LocalReplica:
                 await run.ended()
             else:
                 run.fail(TaskCancelled())
+                self._expect_end_of(run)
+
+    def _expect_end_of(self, run: LocalRun) -> None:
+        """Kills the replica if its encoder hangs on what nobody waits for any more."""
+        key = (run.job.task_id, run.job.attempt)
+
+        def check() -> None:
+            if self._runs.get(key) is run:
+                self._kill("did not end an encoding")
+
+        asyncio.get_running_loop().call_later(ENCODING_SECONDS, check)
+
+    def _hurry_if_done(self) -> None:
+        if self._leave_grace_seconds is not None and not self._runs:
+            self._kill_after(self._leave_grace_seconds)
+
+    def _kill_after(self, grace_seconds: float) -> None:
+        loop = asyncio.get_running_loop()
+        loop.call_later(grace_seconds, self._kill, "did not stop in time")
 
     def _kill(self, why: str) -> None:
         if self._phase is Phase.DEAD:
@@ -153,10 +216,12 @@ class LocalReplica:
     def _expire(self, timeout_seconds: float) -> None:
         if self.is_loading:
             self._kill(f"did not load its pipeline within {timeout_seconds:g} s")
+            self.refusal = self.death
 
     async def _read(self) -> None:
         try:
             while (frame := await self._channel.receive()) is not None:
+                self._pulse.heard()
                 self._take(frame)
         except ProtocolError as error:
             self._kill(f"broke the protocol: {error}")
@@ -168,16 +233,24 @@ class LocalReplica:
             case Ready(contract):
                 self._become_ready(contract)
             case LoadFailed(message):
-                self.death = message
+                self.death = self.refusal = message
                 self._phase = Phase.LEAVING
+            case Pong():
+                return
             case _:
                 self._tell(self._run_of(frame), frame)
 
     def _become_ready(self, contract: PipelineContract) -> None:
+        if self._phase is not Phase.LOADING:
+            return
+        if why := self._accept(contract):
+            self._kill(why)
+            self.refusal = self.death
+            return
         self.contract = contract
-        if self._phase is Phase.LOADING:
-            self._phase = Phase.READY
-            self._on_change()
+        self._phase = Phase.READY
+        self._pulse.start()
+        self._on_change()
 
     def _run_of(self, frame: AboutRun) -> LocalRun:
         if (run := self._runs.get((frame.task_id, frame.attempt))) is None:
@@ -209,6 +282,7 @@ class LocalReplica:
     def _forget_what_is_over(self, run: LocalRun) -> None:
         if run.has_ended:
             del self._runs[run.job.task_id, run.job.attempt]
+            self._hurry_if_done()
         if run is self.denoising and not run.is_denoising:
             self.denoising = None
             self._on_change()

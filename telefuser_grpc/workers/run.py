@@ -9,6 +9,8 @@ from telefuser_grpc.domain.artifact import OutputFile
 from telefuser_grpc.domain.job import Job, RunReport
 from telefuser_grpc.domain.task import Preview, Progress
 from telefuser_grpc.errors import TaskFailed
+from telefuser_grpc.workers.outputs import check_outputs
+from telefuser_grpc.workers.plausible import MAX_PREVIEW_BYTES, plausible
 
 
 class LocalRun:
@@ -47,10 +49,12 @@ class LocalRun:
         self._raise_error()
 
     async def result(self) -> tuple[RunReport, Sequence[OutputFile]]:
-        """Waits for the files."""
+        """Waits for the files, which are held to the job."""
         await self._ended.wait()
         self._raise_error()
         assert self._report is not None, "a run that ended without an error has a report"
+        if self._files or self.job.output_name:
+            await asyncio.to_thread(check_outputs, self._files, self.job)
         return self._report, self._files
 
     async def stop(self, grace_seconds: float) -> None:
@@ -64,9 +68,10 @@ class LocalRun:
 
     def update(self, change: Progress | Preview) -> None:
         """Takes a step or a preview; what comes after the frames is dropped."""
-        if self.is_denoising:
-            self._updates.append(change)
-            self._news.set()
+        if not self.is_denoising or _is_oversized(change):
+            return
+        self._updates.append(plausible(change) if isinstance(change, Progress) else change)
+        self._news.set()
 
     def render(self, report: RunReport) -> None:
         """Notes that the frames are made."""
@@ -91,3 +96,7 @@ class LocalRun:
     def _raise_error(self) -> None:
         if self._error is not None:
             raise self._error
+
+
+def _is_oversized(change: Progress | Preview) -> bool:
+    return isinstance(change, Preview) and len(change.image) > MAX_PREVIEW_BYTES

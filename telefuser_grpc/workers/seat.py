@@ -2,10 +2,14 @@
 
 import asyncio
 import os
-from collections.abc import Callable, Sequence
+import tempfile
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 import structlog
 
+from telefuser_grpc.domain.contract import PipelineContract
 from telefuser_grpc.domain.replica import ReplicaState, ReplicaStatus
 from telefuser_grpc.workers.messages import Load
 from telefuser_grpc.workers.process import ReplicaProcess, replica_environment
@@ -18,12 +22,34 @@ LONGEST_PAUSE_SECONDS = 30.0
 LOAD_ATTEMPTS = 3
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Orders:
+    """What every replica of a pool is started with.
+
+    Attributes:
+        start_timeout_seconds: How long a pipeline may take to load.
+        silence_seconds: How long a loaded replica may leave questions unanswered; 0 asks none.
+    """
+
+    command: Sequence[str]
+    load: Load
+    start_timeout_seconds: float
+    silence_seconds: float
+
+
 class Seat:
     """Keeps a replica alive; gives up when the pipeline fails to load several times in a row.
 
+    Args:
+        accept: Says why a contract cannot be taken, or nothing.
+
     Attributes:
+        number: Its place, from 0.
+        devices: What its replicas may see.
         replica: The latest replica, which may be dead.
+        has_loaded: Whether a replica has ever loaded the pipeline here.
         has_given_up: Whether no replica will be started again.
+        last_error: Why a replica last died or could not start, "" when none did.
     """
 
     def __init__(
@@ -31,31 +57,35 @@ class Seat:
         number: int,
         *,
         devices: Sequence[str],
-        command: Sequence[str],
-        load: Load,
-        start_timeout_seconds: float,
+        orders: Orders,
         on_change: Callable[[], None],
+        accept: Callable[[PipelineContract], str],
     ) -> None:
+        self.number = number
+        self.devices = tuple(devices)
         self.replica: LocalReplica | None = None
+        self.has_loaded = False
         self.has_given_up = False
-        self._number = number
-        self._devices = tuple(devices)
-        self._command = command
-        self._load = load
-        self._start_timeout_seconds = start_timeout_seconds
+        self.last_error = ""
+        self._orders = orders
         self._on_change = on_change
+        self._accept = accept
         self._closing = asyncio.Event()
         self._starts = 0
+        self._recycles = 0
         self._failed_loads = 0
         self._pause_seconds = FIRST_PAUSE_SECONDS
-        self._last_error = ""
 
     async def keep(self) -> None:
         """Holds the seat until it is closed or given up."""
         while not self._closing.is_set():
-            await self._live_once()
+            replica = await self._live_once()
             if self._closing.is_set():
                 break
+            if replica is not None and replica.retirement:
+                self._note_retirement(replica)
+                continue
+            self._note_death(replica)
             if self._failed_loads >= LOAD_ATTEMPTS:
                 self._give_up()
                 break
@@ -72,13 +102,14 @@ class Seat:
         replica, state = self.replica, self._state()
         run = replica.denoising if replica else None
         return ReplicaStatus(
-            id=self._number,
+            id=self.number,
             state=state,
-            devices=self._devices,
+            devices=self.devices,
             task_id=run.job.task_id if run else "",
-            restarts=max(0, self._starts - 1),
+            restarts=max(0, self._starts - 1 - self._recycles),
+            recycles=self._recycles,
             pid=replica.pid if replica and state is not ReplicaState.DEAD else 0,
-            last_error=self._last_error,
+            last_error=self.last_error,
         )
 
     def _state(self) -> ReplicaState:
@@ -90,32 +121,56 @@ class Seat:
             return ReplicaState.STARTING
         return ReplicaState.IDLE if self.replica.is_free else ReplicaState.BUSY
 
-    async def _live_once(self) -> None:
+    async def _live_once(self) -> LocalReplica | None:
+        """Starts a replica and returns it when it is dead; None when it could not be started."""
         self._starts += 1
         try:
-            process = await ReplicaProcess.spawn(
-                self._command, replica_environment(os.environ, self._devices)
-            )
+            async with _temporary_folder() as folder:
+                environment = replica_environment(os.environ, self.devices, temporary=folder)
+                process = await ReplicaProcess.spawn(self._orders.command, environment)
+                return await self._live(process)
         except OSError as error:
-            self._note_death(f"Replica {self._number} cannot be started: {error.strerror}", None)
-            return
-        replica = self.replica = LocalReplica(self._number, process, on_change=self._on_change)
-        logger.info("replica started", replica=self._number, pid=replica.pid)
+            self.last_error = f"Replica {self.number} cannot be started: {error.strerror}"
+            return None
+
+    async def _live(self, process: ReplicaProcess) -> LocalReplica:
+        replica = self.replica = LocalReplica(
+            self.number,
+            process,
+            on_change=self._note_change,
+            accept=self._accept,
+            silence_seconds=self._orders.silence_seconds,
+        )
+        logger.info("replica started", replica=self.number, pid=replica.pid)
         self._on_change()
         if self._closing.is_set():
             replica.leave(0)
-        await replica.live(self._load, start_timeout_seconds=self._start_timeout_seconds)
-        self._note_death(replica.death, replica)
+        await replica.live(
+            self._orders.load, start_timeout_seconds=self._orders.start_timeout_seconds
+        )
+        return replica
 
-    def _note_death(self, why: str, replica: LocalReplica | None) -> None:
-        if self._closing.is_set():
-            return
-        self._last_error = why
-        has_loaded = replica is not None and replica.contract is not None
-        self._failed_loads = 0 if has_loaded else self._failed_loads + 1
-        if replica is not None and replica.has_worked:
+    def _note_change(self) -> None:
+        if self.replica is not None and self.replica.contract is not None:
+            self.has_loaded = True
+            self._failed_loads = 0
+        self._on_change()
+
+    def _note_retirement(self, replica: LocalReplica) -> None:
+        self._recycles += 1
+        logger.info("replica recycled", replica=self.number, why=replica.retirement)
+        self._on_change()
+
+    def _note_death(self, replica: LocalReplica | None) -> None:
+        if replica is not None:
+            self.last_error = replica.death
+        if replica is None or replica.contract is None:
+            self._failed_loads += 1
+        if replica is not None and replica.refusal and not self.has_loaded:
+            self._failed_loads = LOAD_ATTEMPTS  # what is wrong with the pipeline stays wrong
+        if replica is not None and replica.jobs:
             self._pause_seconds = FIRST_PAUSE_SECONDS
-        logger.warning("replica died", replica=self._number, why=why)
+        logger.warning("replica died", replica=self.number, why=self.last_error)
         self._on_change()
 
     async def _pause(self) -> None:
@@ -130,5 +185,19 @@ class Seat:
 
     def _give_up(self) -> None:
         self.has_given_up = True
-        logger.error("replica given up", replica=self._number, why=self._last_error)
+        logger.error("replica given up", replica=self.number, why=self.last_error)
         self._on_change()
+
+
+@asynccontextmanager
+async def _temporary_folder() -> AsyncIterator[str]:
+    """Makes a folder for what a pipeline leaves in temporary files, which goes with its replica."""
+    folder = await asyncio.to_thread(_make_temporary_folder)
+    try:
+        yield folder.name
+    finally:
+        await asyncio.to_thread(folder.cleanup)
+
+
+def _make_temporary_folder() -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(prefix="telefuser-replica-", ignore_cleanup_errors=True)

@@ -14,7 +14,7 @@ from telefuser_grpc.scheduler.spans import span
 from telefuser_grpc.workers.attempt import Attempt
 from telefuser_grpc.workers.backlog import Backlog
 from telefuser_grpc.workers.channel import ReplicaChannel
-from telefuser_grpc.workers.messages import Cancel, RunJob, Shutdown
+from telefuser_grpc.workers.messages import Cancel, Ping, Pong, RunJob, Shutdown
 
 logger = structlog.get_logger()
 
@@ -65,6 +65,8 @@ class Worker(Generic[M]):
                     self._jobs.put(attempt)
                 case Cancel(task_id, number):
                     self._cancel(task_id, number)
+                case Ping():
+                    self._channel.send(Pong())
                 case Shutdown():
                     self._jobs.put(None)
 

@@ -20,5 +20,14 @@ def run(pipeline: object, request: dict[str, Any], context: Any) -> None:
     step = 0
     while request.get("steps") is None or step < request["steps"]:
         step += 1
+        if request.get("prompt") == "hang":
+            _hang(context)
         context.progress(step, 0)
-        time.sleep(LONG_SECONDS if request.get("prompt") == "hang" else STEP_SECONDS)
+        time.sleep(STEP_SECONDS)
+
+
+def _hang(context: Any) -> None:
+    try:
+        context.progress(1, 0)
+    finally:  # a cancel may already have come
+        time.sleep(LONG_SECONDS)
