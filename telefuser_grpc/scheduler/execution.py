@@ -14,6 +14,7 @@ from telefuser_grpc.domain.job import Job
 from telefuser_grpc.domain.task import Task, TaskState
 from telefuser_grpc.errors import (
     InternalFault,
+    NoCapacity,
     ReplicaDied,
     StorageFull,
     TaskCancelled,
@@ -21,7 +22,7 @@ from telefuser_grpc.errors import (
     TeleFuserError,
 )
 from telefuser_grpc.scheduler.estimates import Estimates
-from telefuser_grpc.scheduler.limits import Limits
+from telefuser_grpc.scheduler.limits import Limits, NoCapacityPolicy
 from telefuser_grpc.scheduler.ports import (
     ArtifactStore,
     Replica,
@@ -117,6 +118,8 @@ class Execution:
             await self.interrupt(death)
         except TaskCancelled:
             await self._end(self._after_stop)
+        except NoCapacity as lack:
+            await self._outlast(lack)
         except TeleFuserError as fault:
             await self._fail(fault)
         finally:
@@ -169,6 +172,14 @@ class Execution:
         artifacts = await self._adopt(files)
         self._world.estimates.learn(self.task.kind, report.inference_seconds)
         await self._end(lambda task: task.complete(artifacts, report, self._world.clock()))
+
+    async def _outlast(self, lack: NoCapacity) -> None:
+        """Fails the task, or keeps it until its owner cancels it or the next server takes it up."""
+        if self._world.limits.no_capacity is NoCapacityPolicy.FAIL:
+            await self._fail(lack)
+            return
+        logger.warning("task waits for the next server")
+        await asyncio.get_running_loop().create_future()
 
     async def _fail(self, error: TeleFuserError) -> None:
         await self._end(lambda task: task.fail(error, self._world.clock()))

@@ -1,6 +1,14 @@
 """What bounds the queue and a run."""
 
 from dataclasses import dataclass
+from enum import StrEnum
+
+
+class NoCapacityPolicy(StrEnum):
+    """What becomes of waiting tasks when every replica is dead and none will be started again."""
+
+    FAIL = "fail"
+    WAIT = "wait"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,6 +22,7 @@ class Limits:
         stall_seconds: How long a run may be silent between two steps, at least.
         cancel_seconds: How long a replica may take to stop before it is killed.
         drain_seconds: How long running tasks may go on when the server stops.
+        no_capacity: Whether tasks that no replica is left for fail, or wait for the next server.
     """
 
     queue: int = 10
@@ -22,3 +31,4 @@ class Limits:
     stall_seconds: float = 60.0
     cancel_seconds: float = 5.0
     drain_seconds: float = 5.0
+    no_capacity: NoCapacityPolicy = NoCapacityPolicy.FAIL

@@ -14,13 +14,17 @@ from telefuser_grpc.scheduler.scheduler import Scheduler
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceFacts:
-    """How the service was started: what its metadata says beside the contract."""
+    """How the service was started: what its metadata says beside the contract.
+
+    `parallelism` counts the devices of each replica; `configured_concurrency` is only shown.
+    """
 
     pipeline_file: str
     parallelism: int
     task: str
     replicas: int
     security_level: str = "NONE"
+    configured_concurrency: int = 10
 
 
 class Service:
