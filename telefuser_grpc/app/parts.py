@@ -94,6 +94,7 @@ def retention(settings: Settings) -> Retention:
         max_total_bytes=settings.artifact_max_total_bytes,
         max_task_bytes=settings.artifact_max_task_bytes,
         preserve_failed_outputs=settings.artifact_preserve_failed_outputs,
+        reserve_bytes=settings.artifact_reserve_bytes,
     )
 
 

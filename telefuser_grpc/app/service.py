@@ -138,7 +138,7 @@ class App:
             tasks=tasks,
             admission=admission,
             scheduler=scheduler,
-            library=Library(tasks=tasks, artifacts=artifacts),
+            library=Library(tasks=tasks, artifacts=artifacts, root=str(self._root)),
             uploads=uploads,
             service=Service(
                 facts=self._facts,

@@ -98,6 +98,9 @@ class _Storage(BaseModel):
     )
     artifact_max_total_bytes: int = Field(0, ge=0, description="Bytes of all files; 0: no limit")
     artifact_max_task_bytes: int = Field(0, ge=0, description="Bytes of one task; 0: no limit")
+    artifact_reserve_bytes: int = Field(
+        0, ge=0, description="Bytes that stay free on the disk; 0: no reserve"
+    )
     artifact_preserve_failed_outputs: bool = Field(
         False, description="Whether files of failed tasks stay"
     )
