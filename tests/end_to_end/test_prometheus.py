@@ -1,7 +1,9 @@
 """What a real Prometheus makes of the service's metrics, scraped through the gateway."""
 
+import os
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from tests.fakes.service import Service
 
 pytestmark = pytest.mark.skipif(binary("prometheus") is None, reason="Prometheus is not installed")
 
+GPU_DRIVER = Path(__file__).parents[1] / "fakes/driver"
 MADE, FAILED, CANCELLED = 3, 2, 1
 CREATED = MADE + FAILED + CANCELLED
 
@@ -52,6 +55,7 @@ class Day:
 def fresh_day(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Day]:
     folder = tmp_path_factory.mktemp("prometheus")
     with (
+        _gpu(),
         Service(PUPPET, folder) as service,
         Prometheus(folder, target=service.target) as prometheus,
         service.client() as client,
@@ -59,6 +63,14 @@ def fresh_day(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Day]:
     ):
         prometheus.wait_for_value("telefuser_tasks_created_total", 0)
         yield Day(service, prometheus, client, http)
+
+
+@contextmanager
+def _gpu() -> Iterator[None]:
+    """Gives a machine that has none a GPU, for processes that are started inside."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(GPU_DRIVER), prepend=os.pathsep)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -182,6 +194,22 @@ def test_queue_and_replica_show_the_moment(day: Day, tmp_path: Path) -> None:
     day.prometheus.wait_for("telefuser_task_progress_ratio", lambda found: not found)
 
 
+@pytest.mark.parametrize(
+    ("measure", "value"),
+    [
+        ("memory_used_bytes", 8 * 2**30),
+        ("memory_total_bytes", 24 * 2**30),
+        ("utilization_ratio", 0.75),
+        ("temperature_celsius", 61),
+    ],
+)
+def test_gpu_shows_under_its_documented_name_and_with_a_label(
+    day: Day, measure: str, value: float
+) -> None:
+    day.prometheus.wait_for_value(f"telefuser_gpu_0_{measure}", value)
+    day.prometheus.wait_for_value(f'telefuser_gpu_{measure}{{gpu="0"}}', value)
+
+
 def test_summary_as_json_says_what_prometheus_has_scraped(day: Day) -> None:
     summary = day.http.get("/v1/service/metrics/json").json()
 
@@ -250,8 +278,9 @@ def test_service_without_metrics_has_no_page(tmp_path: Path) -> None:
     assert ended is TaskState.COMPLETED
 
 
-def test_stages_that_are_not_wanted_are_not_timed(tmp_path: Path) -> None:
-    with Service(PUPPET, tmp_path, enable_stage_metrics=False) as service:
+def test_stages_and_gpus_that_are_not_wanted_are_not_measured(tmp_path: Path) -> None:
+    switches = {"enable_stage_metrics": False, "enable_gpu_metrics": False}
+    with _gpu(), Service(PUPPET, tmp_path, **switches) as service:
         with service.client() as client:
             client.wait(client.create("act").id)
         with service.http() as http:
@@ -259,3 +288,4 @@ def test_stages_that_are_not_wanted_are_not_timed(tmp_path: Path) -> None:
 
     assert "telefuser_tasks_completed_total 1\n" in page
     assert "telefuser_stage_" not in page
+    assert "telefuser_gpu_" not in page
