@@ -7,15 +7,26 @@ from telefuser_grpc.server.openapi.bindings import Binding, http_bindings
 from telefuser_grpc.server.openapi.errors import ERRORS
 from telefuser_grpc.server.openapi.errors import MODELS as ERROR_MODELS
 from telefuser_grpc.server.openapi.event_bodies import EVENTS
+from telefuser_grpc.server.openapi.generation_operations import GENERATION_OPERATIONS
 from telefuser_grpc.server.openapi.headers import RATE_HEADERS, REQUEST_HEADERS, RESPONSE_HEADERS
+from telefuser_grpc.server.openapi.image_operations import IMAGE_OPERATIONS
 from telefuser_grpc.server.openapi.operation import Answer, Content, Operation, Parameter
 from telefuser_grpc.server.openapi.requests import request_schemas
 from telefuser_grpc.server.openapi.schemas import components, reference
 from telefuser_grpc.server.openapi.service_operations import SERVICE_OPERATIONS
 from telefuser_grpc.server.openapi.task_operations import TASK_OPERATIONS
+from telefuser_grpc.server.openapi.video_operations import VIDEO_OPERATIONS
+from telefuser_grpc.server.openapi.wan_operations import WAN_OPERATIONS
 from telefuser_grpc.server.rest.system import DOCUMENTED_VERSION
 
-OPERATIONS: Mapping[str, Operation] = {**TASK_OPERATIONS, **SERVICE_OPERATIONS}
+OPERATIONS: Mapping[str, Operation] = {
+    **TASK_OPERATIONS,
+    **SERVICE_OPERATIONS,
+    **IMAGE_OPERATIONS,
+    **VIDEO_OPERATIONS,
+    **WAN_OPERATIONS,
+    **GENERATION_OPERATIONS,
+}
 EVERYWHERE = ("BadPath", "InternalError", "Unavailable", "GatewayTimeout")
 INFO = {
     "title": "TeleFuser gRPC",
@@ -34,6 +45,11 @@ TAGS = {
     "Tasks": "Create tasks and follow them to their end.",
     "Files": "Fetch what tasks have made.",
     "Service": "What the service is, has and does.",
+    "OpenAI images": "The images of the OpenAI API, for its official SDKs.",
+    "OpenAI videos": "The videos of the OpenAI API, for its official SDKs.",
+    "OpenAI models": "What is served, as the OpenAI API lists it.",
+    "Wan2.1": "The documented image-to-video API of Wan2.1.",
+    "Image to video": "One call from a picture to a video.",
     "Documentation": "This document and its pages.",
 }
 
