@@ -28,6 +28,7 @@ CONTRACT = PipelineContract.parse(
     {
         "supported_tasks": ["t2i", "t2v", "i2v", "fl2v", "vc", "s2v"],
         "task_contracts": {
+            "i2v": {"parameters": {"code": {"type": "string"}}},
             "s2v": {"required_inputs": ["first_image_path", "audio_path"]},
             "t2v": {
                 "parameters": {
@@ -233,6 +234,19 @@ class TestFields:
         answer = await gateway.form({"prompt": "p", "task": "t2v", name: text})
 
         assert (await fields_of(loading, answer))[name] == value
+
+    @pytest.mark.parametrize(
+        ("data", "files"),
+        [({"task": " T2V "}, None), ({"task": "i2v"}, PICTURE), ({}, PICTURE)],
+    )
+    async def test_types_are_those_of_the_task_also_of_an_inferred_one(
+        self, loading: Backend, gateway: Gateway, data: dict[str, str], files: Any
+    ) -> None:
+        answer = await gateway.form(
+            {"prompt": "p", "code": "007"} | data, files and {"first_image_file": files}
+        )
+
+        assert (await fields_of(loading, answer))["code"] == "007"
 
     @pytest.mark.parametrize(
         ("text", "value"),
@@ -498,6 +512,7 @@ class TestRefusals:
             (MULTIPART, text_part("prompt", b"p")),
             (MULTIPART, text_part("prompt", b"p")[:-3]),
             (MULTIPART, part("Content-Type: text/plain") + END),
+            (MULTIPART, text_part("prompt", b"p") + part("Content-Type: text/plain") + END),
             (MULTIPART, part('Content-Disposition: form-data; filename="a"') + END),
             (MULTIPART, part('Content-Disposition: form-data; name=""') + END),
             (MULTIPART, part('Content-Disposition: attachment; name="prompt"') + END),
