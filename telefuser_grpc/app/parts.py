@@ -14,6 +14,8 @@ from telefuser_grpc.scheduler.limits import Limits
 from telefuser_grpc.scheduler.retention import Persistence, Retention
 from telefuser_grpc.scheduler.service import ServiceFacts
 from telefuser_grpc.server.rest.bodies import ErrorFormat
+from telefuser_grpc.telemetry.gpu import GpuReader, no_gpus
+from telefuser_grpc.telemetry.gpus import machine_gpus
 from telefuser_grpc.telemetry.log_target import LogTarget
 from telefuser_grpc.telemetry.logging import configure_logging
 from telefuser_grpc.telemetry.replica import ReplicaTelemetry
@@ -119,6 +121,13 @@ def inputs(settings: Settings, root: Path, uploads: LocalUploads) -> LocalMediaI
             ssl_cert_path=settings.ssl_cert_path,
         ),
     )
+
+
+def gpus(settings: Settings) -> GpuReader:
+    """Makes the reader of the machine's GPUs."""
+    if not settings.enable_gpu_metrics:
+        return no_gpus
+    return machine_gpus(settings.gpu_platform, max_age_seconds=settings.gpu_metrics_interval)
 
 
 def enforcement(settings: Settings) -> Enforcement:

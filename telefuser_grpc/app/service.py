@@ -30,7 +30,6 @@ from telefuser_grpc.storage.artifacts import LocalArtifactStore
 from telefuser_grpc.storage.folders import LocalTaskFolders
 from telefuser_grpc.storage.schema import UnusableDatabase
 from telefuser_grpc.storage.sqlite_tasks import SqliteTaskStore
-from telefuser_grpc.telemetry.gpu import nvidia_gpus
 from telefuser_grpc.telemetry.grpc_metrics import MetricsInterceptor
 from telefuser_grpc.telemetry.grpc_tracing import TracingInterceptor
 from telefuser_grpc.telemetry.metered_store import MeteredTaskStore
@@ -111,10 +110,21 @@ class App:
         self._root.mkdir(parents=True, exist_ok=True)
         pool = parts.pool(settings, self._pipeline)
         store = await stack.enter_async_context(SqliteTaskStore(self._root / "tasks.db"))
-        metrics = Metrics(
-            version=__version__, counts=store.counts, replicas=pool.status, gpus=nvidia_gpus()
+        metrics = (
+            Metrics(
+                version=__version__,
+                counts=store.counts,
+                replicas=pool.status,
+                gpus=parts.gpus(settings),
+            )
+            if settings.enable_metrics
+            else None
         )
-        tasks = MeteredTaskStore(store, metrics)
+        tasks = (
+            MeteredTaskStore(store, metrics, times_stages=settings.enable_stage_metrics)
+            if metrics
+            else store
+        )
         artifacts = LocalArtifactStore(self._root)
         uploads = parts.uploads(settings, self._root)
         scheduler = await stack.enter_async_context(
@@ -147,7 +157,8 @@ class App:
                 admission=admission,
                 replicas=pool,
             ),
-            metrics=metrics.render,
+            metrics=metrics.render if metrics else None,
+            metrics_json=metrics.as_json if metrics else None,
         )
         await self._listen(stack, use_cases, metrics)
         await stack.enter_async_context(janitor)
@@ -156,9 +167,13 @@ class App:
         opening = asyncio.create_task(self._open(pool, admission, scheduler))
         stack.callback(opening.cancel)
 
-    async def _listen(self, stack: AsyncExitStack, use_cases: UseCases, metrics: Metrics) -> None:
+    async def _listen(
+        self, stack: AsyncExitStack, use_cases: UseCases, metrics: Metrics | None
+    ) -> None:
         settings = self._settings
-        interceptors: list[grpc.aio.ServerInterceptor] = [MetricsInterceptor(metrics)]
+        interceptors: list[grpc.aio.ServerInterceptor] = (
+            [MetricsInterceptor(metrics)] if metrics else []
+        )
         if settings.otlp_endpoint:
             interceptors.insert(0, TracingInterceptor())
         runtime = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="telefuser-")))
