@@ -12,6 +12,8 @@ from telefuser_grpc.pipeline.rendering import Audio, Rendering
 FRAME_KEYS = ("frames", "video", "images", "image")
 FILE_KEYS = ("output_path", "uri")
 DEFAULT_FPS = 16.0
+CLOCK_SLACK_SECONDS = 1.0
+"""By how much the clock of a file system may be behind."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +41,24 @@ def read_result(result: Any, job: Job, *, measured: Measured, fps: float | None)
         fps=_fps(extras, job, fps),
         audio=None if audio is None else _audio(*audio),
     )
+
+
+def check_origin(rendering: Rendering, job: Job, *, since: float) -> None:
+    """Refuses a file outside of the job's folder that was not written since a time: not its own.
+
+    Raises:
+        OutputInvalid
+    """
+    if not (rendering.file and job.output_name):
+        return
+    path = Path(rendering.file).resolve()
+    if path.is_relative_to(Path(job.output_folder).resolve()) or not path.is_file():
+        return
+    if path.stat().st_ctime < since - CLOCK_SLACK_SECONDS:
+        raise OutputInvalid(
+            f"The pipeline returned {path.name!r}, which it did not write for this task; write to "
+            "output_path"
+        )
 
 
 def _pictures(result: Any) -> tuple[Any, Any]:

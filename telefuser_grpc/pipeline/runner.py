@@ -16,7 +16,7 @@ from telefuser_grpc.pipeline.entry import task_fields
 from telefuser_grpc.pipeline.failure import failure_of
 from telefuser_grpc.pipeline.loader import LoadedPipeline
 from telefuser_grpc.pipeline.rendering import Rendering
-from telefuser_grpc.pipeline.results import Measured, read_result
+from telefuser_grpc.pipeline.results import Measured, check_origin, read_result
 
 OUTPUT_FOLDER_VARIABLE = "TELEAI_EXAMPLE_OUTPUT_DIR"
 
@@ -39,12 +39,15 @@ def render(loaded: LoadedPipeline, job: Job, context: RunContext) -> Rendering:
 def _render(loaded: LoadedPipeline, job: Job, context: JobContext) -> Rendering:
     context.raise_if_cancelled()
     _reset_peak_memory()
-    started = time.perf_counter()
+    since, started = time.time(), time.perf_counter()
     with hooked(loaded.pipeline, context), _output_folder(job.output_folder):
         result = loaded.wait(loaded.entry.call(loaded.pipeline, task_fields(job), context))
     context.raise_if_cancelled()
     measured = Measured(seconds=time.perf_counter() - started, peak_memory_mib=_peak_memory_mib())
-    return read_result(result, job, measured=measured, fps=_usual_fps(loaded.entry.ppl_config))
+    fps = _usual_fps(loaded.entry.ppl_config)
+    rendering = read_result(result, job, measured=measured, fps=fps)
+    check_origin(rendering, job, since=since)
+    return rendering
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from telefuser_grpc.errors import (
     TaskNotEnded,
     TaskNotFound,
 )
-from telefuser_grpc.scheduler.limits import Limits
+from telefuser_grpc.scheduler.limits import Limits, NoCapacityPolicy
 from tests.fakes.artifacts import MemoryArtifactStore
 from tests.fakes.builders import make_task, started
 from tests.fakes.replicas import FakePool, Script
@@ -26,6 +26,7 @@ from tests.scheduler.house import House
 PENDING, PROCESSING = TaskState.PENDING, TaskState.PROCESSING
 CANCELLING, CANCELLED = TaskState.CANCELLING, TaskState.CANCELLED
 COMPLETED, FAILED = TaskState.COMPLETED, TaskState.FAILED
+PATIENT = Limits(drain_seconds=0.0, no_capacity=NoCapacityPolicy.WAIT)
 
 
 async def test_a_task_completes_with_its_artifact(house: House) -> None:
@@ -290,6 +291,58 @@ async def test_a_lost_pool_refuses_new_tasks_and_fails_waiting_ones(
         with pytest.raises(NoCapacity), house.scheduler.reserve():
             pass
     assert [task.error.reason for task in ended if task.error] == ["NO_CAPACITY"] * 2
+
+
+async def test_tasks_that_no_replica_is_left_for_fail_with_the_documented_text(
+    tasks: MemoryTaskStore, artifacts: MemoryArtifactStore
+) -> None:
+    house = House(tasks=tasks, pool=FakePool(respawns=False), artifacts=artifacts)
+    async with house.scheduler:
+        house.scheduler.open()
+        house.pool.replicas[0].die()
+
+        ended = await house.ended(await house.submit())
+
+    assert ended.state is FAILED
+    assert ended.error is not None
+    assert ended.error.message == "No inference capacity: all pipeline replicas are dead"
+
+
+async def test_with_wait_tasks_that_no_replica_is_left_for_run_on_the_next_server(
+    tasks: MemoryTaskStore, artifacts: MemoryArtifactStore
+) -> None:
+    house = House(tasks=tasks, pool=FakePool(respawns=False), artifacts=artifacts, limits=PATIENT)
+    async with house.scheduler:
+        house.scheduler.open()
+        unlucky = await house.submit(Script(dies_after=1))
+        await house.reached(unlucky, PENDING, times=2)
+        waiting = await house.submit()
+        with pytest.raises(NoCapacity), house.scheduler.reserve():
+            pass
+    left = [(await tasks.get(each.id)).state for each in (unlucky, waiting)]
+
+    successor = House(tasks=tasks, pool=FakePool(), artifacts=artifacts)
+    async with successor.scheduler:
+        successor.scheduler.open()
+        ended = [await successor.ended(each) for each in (unlucky, waiting)]
+
+    assert left == [PENDING, PENDING]
+    assert [task.state for task in ended] == [COMPLETED, COMPLETED]
+
+
+async def test_with_wait_a_task_that_no_replica_is_left_for_can_be_cancelled(
+    tasks: MemoryTaskStore, artifacts: MemoryArtifactStore
+) -> None:
+    house = House(tasks=tasks, pool=FakePool(respawns=False), artifacts=artifacts, limits=PATIENT)
+    async with house.scheduler:
+        house.scheduler.open()
+        house.pool.replicas[0].die()
+        task = await house.submit()
+        await asyncio.sleep(0)
+
+        cancelled = await house.scheduler.cancel(task.id)
+
+    assert cancelled.state is CANCELLED
 
 
 async def test_the_queue_tells_positions_and_expected_starts(house: House) -> None:
