@@ -20,6 +20,7 @@ from telefuser_grpc.pipeline.failure import public_message
 
 CONTRACT_FUNCTIONS = ("get_pipeline_contract", "get_pipeline_manifest")
 CONTRACT_VALUES = ("PIPELINE_CONTRACT", "PIPELINE_MANIFEST")
+DEFAULT_TASK = "i2v"  # of a file that declares no contract
 
 logger = structlog.get_logger()
 
@@ -60,6 +61,7 @@ class LoadedPipeline:
 def load(path: Path, *, task: str | None, parallelism: int) -> LoadedPipeline:
     """Loads a pipeline file; `task` is the kind it is served as when it declares no contract.
 
+    Such a file is served as `i2v` where no kind is named.
     Blocks until the pipeline has started and is warm. Runs outside of any event loop.
 
     Raises:
@@ -102,12 +104,8 @@ def _import(path: Path) -> ModuleType:
 
 def _read_contract(module: ModuleType, *, task: str | None, stem: str) -> PipelineContract:
     contract = _declared_contract(module, stem=stem)
-    if contract is None and task is None:
-        raise PipelineLoadError(
-            f"Pipeline file {stem}.py declares no contract; name the task that it makes (--task)"
-        )
     if contract is None:
-        return PipelineContract.legacy(str(task), stem=stem)
+        return PipelineContract.legacy(task or DEFAULT_TASK, stem=stem)
     if task is not None and task not in contract.tasks:
         raise PipelineLoadError(
             f"Pipeline contract for {contract.pipeline_name} does not declare support for task "

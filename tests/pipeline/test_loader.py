@@ -125,6 +125,13 @@ def test_a_file_without_a_contract_is_served_as_the_task_it_is_named_for(tmp_pat
     loaded.close()
 
 
+def test_a_file_without_a_contract_is_served_as_i2v_where_no_task_is_named(tmp_path: Path) -> None:
+    loaded = load(write_file(tmp_path, RUN), task=None, parallelism=1)
+
+    assert list(loaded.contract.tasks) == ["i2v"]
+    loaded.close()
+
+
 def test_entry_points_may_have_other_names(tmp_path: Path) -> None:
     source = """
         PIPELINE_CONTRACT = {
@@ -144,7 +151,6 @@ def test_entry_points_may_have_other_names(tmp_path: Path) -> None:
 BROKEN = [
     ("def get_pipeline(): pass", "t2v", "Pipeline file must define run_with_file(...) for service"),
     ("def run_with_file(p): pass", "t2v", "Pipeline file must define get_pipeline(...)"),
-    (RUN, None, "declares no contract; name the task"),
     (
         RUN + "PIPELINE_CONTRACT = {'supported_tasks': ['t2i'], 'pipeline_name': 'stills'}",
         "t2v",
