@@ -20,6 +20,7 @@ from telefuser_grpc.errors import NoCapacity, TeleFuserError
 from telefuser_grpc.gateway.options import GatewayError
 from telefuser_grpc.gateway.process import Gateway
 from telefuser_grpc.scheduler.admission import Admission
+from telefuser_grpc.scheduler.desk import Desk
 from telefuser_grpc.scheduler.janitor import Janitor
 from telefuser_grpc.scheduler.library import Library
 from telefuser_grpc.scheduler.room import GuardedInputs
@@ -144,15 +145,15 @@ class App:
             scheduler=scheduler,
             enforcement=parts.enforcement(settings),
         )
+        desk = Desk(tasks=tasks, scheduler=scheduler)
         use_cases = UseCases(
-            tasks=tasks,
+            tasks=desk,
             admission=admission,
-            scheduler=scheduler,
-            library=Library(tasks=tasks, artifacts=artifacts, root=str(self._root)),
+            library=Library(tasks=desk, artifacts=artifacts, root=str(self._root)),
             uploads=uploads,
             service=Service(
                 facts=self._facts,
-                tasks=tasks,
+                tasks=desk,
                 scheduler=scheduler,
                 admission=admission,
                 replicas=pool,

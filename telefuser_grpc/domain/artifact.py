@@ -72,3 +72,4 @@ class Upload:
     sha256: str
     created_at: datetime
     facts: MediaFacts
+    owner: str = ""

@@ -5,6 +5,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from contextvars import copy_context
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
@@ -24,7 +25,8 @@ async def in_thread(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwar
     So whoever cleans up after a cancelled call finds everything that the call has written.
     """
     loop = asyncio.get_running_loop()
-    work = loop.run_in_executor(None, lambda: function(*args, **kwargs))
+    context = copy_context()  # the thread acts for the same caller
+    work = loop.run_in_executor(None, lambda: context.run(function, *args, **kwargs))
     cancelled: asyncio.CancelledError | None = None
     while not work.done():
         try:

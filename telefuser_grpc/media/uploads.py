@@ -23,6 +23,7 @@ from telefuser_grpc.errors import (
 )
 from telefuser_grpc.media.disk import in_thread, make_folder, publish, sync, writing
 from telefuser_grpc.pipeline.probe import ProbeLimits, Undecodable, probe
+from telefuser_grpc.scheduler.callers import current_caller, is_mine
 
 ID_PATTERN = re.compile(r"upload_[a-z2-7]{26}")
 ID_LENGTH = 33
@@ -82,12 +83,15 @@ class LocalUploads:
         return path
 
     def read(self, upload_id: str) -> Upload:
-        """Returns the description of an upload. Raises UploadNotFound."""
+        """Returns the description of an upload of the caller. Raises UploadNotFound."""
         try:
             described = self.path(upload_id).with_name(DESCRIPTION).read_bytes()
         except OSError as error:
             raise UploadNotFound(upload_id) from error
-        return msgspec.json.decode(described, type=Upload)
+        upload = msgspec.json.decode(described, type=Upload)
+        if not is_mine(upload.owner):
+            raise UploadNotFound(upload_id)
+        return upload
 
     async def discard(self, upload_id: str) -> None:
         """Removes an upload; inputs that were linked from it stay."""
@@ -189,6 +193,7 @@ class UploadSink:
             sha256=self._digest.hexdigest(),
             created_at=self._clock(),
             facts=self._probe(),
+            owner=current_caller(),
         )
         with writing():
             self._keep(upload)

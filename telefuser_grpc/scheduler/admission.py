@@ -29,6 +29,7 @@ from telefuser_grpc.errors import (
     TeleFuserError,
     Violation,
 )
+from telefuser_grpc.scheduler.callers import current_caller
 from telefuser_grpc.scheduler.ports import MediaInputs, TaskStore
 from telefuser_grpc.scheduler.scheduler import Scheduler
 from telefuser_grpc.scheduler.spans import current_trace_parent, span
@@ -130,6 +131,7 @@ class Admission:
             TaskAlreadyExists, RequestIdReused, PipelineNotReady
             QueueFull, NoCapacity, ShuttingDown, StorageFull: There is no room now.
         """
+        request = replace(request, owner=request.owner or current_caller())
         self._check_ids(request)
         async with self._turn(request):
             if earlier := await self._earlier(request):

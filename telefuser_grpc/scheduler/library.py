@@ -3,7 +3,8 @@
 from telefuser_grpc.domain.artifact import Artifact
 from telefuser_grpc.domain.artifact_name import parse_artifact_name
 from telefuser_grpc.errors import ArtifactNotFound, TaskNotFound
-from telefuser_grpc.scheduler.ports import ArtifactStore, TaskStore
+from telefuser_grpc.scheduler.desk import Desk
+from telefuser_grpc.scheduler.ports import ArtifactStore
 
 
 class Library:
@@ -14,7 +15,7 @@ class Library:
             "" knows no such names.
     """
 
-    def __init__(self, *, tasks: TaskStore, artifacts: ArtifactStore, root: str = "") -> None:
+    def __init__(self, *, tasks: Desk, artifacts: ArtifactStore, root: str = "") -> None:
         self._tasks = tasks
         self._artifacts = artifacts
         self._root = root

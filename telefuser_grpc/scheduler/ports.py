@@ -87,8 +87,10 @@ class TaskStore(Protocol):
         """Returns tasks, the newest first. Raises InvalidPageToken."""
         ...
 
-    async def find_output(self, name: str) -> Artifact:
+    async def find_output(self, name: str, *, owner: str = "") -> Artifact:
         """Returns the newest artifact with this path below a task's outputs, or file name.
+
+        With an owner only what its tasks have made is looked at.
 
         Raises:
             ArtifactNotFound

@@ -105,6 +105,11 @@ class Scheduler:
         execution = self._executions.get(task_id)
         return execution is not None and not execution.task.state.is_terminal
 
+    def owner_of(self, task_id: str) -> str:
+        """Returns who owns a task that waits or runs here; "" for any other."""
+        execution = self._executions.get(task_id)
+        return execution.task.owner if execution else ""
+
     async def delete(self, task_id: str) -> None:
         """Removes a task that has ended, its events and its files.
 

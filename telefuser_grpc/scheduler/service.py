@@ -1,14 +1,15 @@
 """What the service as a whole is and does, for those who ask."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from telefuser_grpc.domain.contract import PipelineContract
 from telefuser_grpc.domain.replica import ReplicaState, ReplicaStatus
 from telefuser_grpc.domain.task import TaskState
 from telefuser_grpc.errors import NoCapacity, PipelineNotReady, ShuttingDown, TeleFuserError
 from telefuser_grpc.scheduler.admission import Admission
-from telefuser_grpc.scheduler.ports import ReplicaPool, TaskStore
+from telefuser_grpc.scheduler.desk import Desk
+from telefuser_grpc.scheduler.ports import ReplicaPool
 from telefuser_grpc.scheduler.scheduler import Scheduler
 
 
@@ -34,7 +35,7 @@ class Service:
         self,
         *,
         facts: ServiceFacts,
-        tasks: TaskStore,
+        tasks: Desk,
         scheduler: Scheduler,
         admission: Admission,
         replicas: ReplicaPool,
@@ -70,13 +71,20 @@ class Service:
         """The most tasks that may wait and run together."""
         return self._scheduler.limits.queue
 
-    def running(self) -> list[str]:
-        """Returns the ids of the tasks that run, the oldest first."""
-        return self._scheduler.running()
+    def running(self) -> Sequence[str]:
+        """Returns the ids of the caller's tasks that run, the oldest first."""
+        return self._tasks.running()
+
+    def running_count(self) -> int:
+        """Returns how many tasks of all callers run."""
+        return self._tasks.running_count()
 
     def replicas(self) -> Sequence[ReplicaStatus]:
-        """Returns every replica, by number."""
-        return self._replicas.status()
+        """Returns every replica, by number; one does not tell whose task it runs."""
+        return [
+            status if status.task_id in self._tasks.running() else replace(status, task_id="")
+            for status in self._replicas.status()
+        ]
 
     def live_replicas(self) -> int:
         """Returns how many replicas could run a task, now or when they are done."""

@@ -31,9 +31,9 @@ from telefuser_grpc._gen.telefuser.v1 import (
 )
 from telefuser_grpc.errors import TeleFuserError
 from telefuser_grpc.scheduler.admission import Admission
+from telefuser_grpc.scheduler.desk import Desk
 from telefuser_grpc.scheduler.library import Library
-from telefuser_grpc.scheduler.ports import TaskStore, Uploads
-from telefuser_grpc.scheduler.scheduler import Scheduler
+from telefuser_grpc.scheduler.ports import Uploads
 from telefuser_grpc.scheduler.service import Service
 from telefuser_grpc.server.artifacts import ArtifactServicer
 from telefuser_grpc.server.interceptors.boundary import Boundary
@@ -65,9 +65,8 @@ OPTIONS = (
 class UseCases:
     """What the servicers call; metrics are None where they are disabled."""
 
-    tasks: TaskStore
+    tasks: Desk
     admission: Admission
-    scheduler: Scheduler
     library: Library
     uploads: Uploads
     service: Service
@@ -124,7 +123,7 @@ class Server:
     def _add_own_services(self, use: UseCases) -> None:
         server = self._server
         task_service_pb2_grpc.add_TaskServiceServicer_to_server(
-            TaskServicer(tasks=use.tasks, admission=use.admission, scheduler=use.scheduler), server
+            TaskServicer(tasks=use.tasks, admission=use.admission), server
         )
         artifact_service_pb2_grpc.add_ArtifactServiceServicer_to_server(
             ArtifactServicer(library=use.library, uploads=use.uploads), server
@@ -136,7 +135,6 @@ class Server:
             RestTaskServicer(
                 tasks=use.tasks,
                 admission=use.admission,
-                scheduler=use.scheduler,
                 uploads=use.uploads,
             ),
             server,

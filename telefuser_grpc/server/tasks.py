@@ -8,8 +8,7 @@ from telefuser_grpc._gen.telefuser.v1 import task_service_pb2 as pb
 from telefuser_grpc._gen.telefuser.v1.task_service_pb2_grpc import TaskServiceServicer
 from telefuser_grpc.domain.task import Preview, TaskEvent
 from telefuser_grpc.scheduler.admission import Admission
-from telefuser_grpc.scheduler.ports import TaskStore
-from telefuser_grpc.scheduler.scheduler import Scheduler
+from telefuser_grpc.scheduler.desk import Desk
 from telefuser_grpc.server import convert
 from telefuser_grpc.server.rpc import Context
 
@@ -19,10 +18,9 @@ QUEUE_INTERVAL_SECONDS = 0.1  # a long queue that changes often must not occupy 
 class TaskServicer(TaskServiceServicer):
     """Answers `telefuser.v1.TaskService`."""
 
-    def __init__(self, *, tasks: TaskStore, admission: Admission, scheduler: Scheduler) -> None:
+    def __init__(self, *, tasks: Desk, admission: Admission) -> None:
         self._tasks = tasks
         self._admission = admission
-        self._scheduler = scheduler
         self._responses = EventResponses()
 
     async def CreateTask(
@@ -46,13 +44,13 @@ class TaskServicer(TaskServiceServicer):
     async def CancelTask(
         self, request: pb.CancelTaskRequest, context: Context
     ) -> pb.CancelTaskResponse:
-        task = await self._scheduler.cancel(request.task_id)
+        task = await self._tasks.cancel(request.task_id)
         return pb.CancelTaskResponse(task=convert.task(task))
 
     async def DeleteTask(
         self, request: pb.DeleteTaskRequest, context: Context
     ) -> pb.DeleteTaskResponse:
-        await self._scheduler.delete(request.task_id)
+        await self._tasks.delete(request.task_id)
         return pb.DeleteTaskResponse()
 
     async def WatchTask(
@@ -64,14 +62,14 @@ class TaskServicer(TaskServiceServicer):
                     yield self._responses.of(event)
 
     async def GetQueue(self, request: pb.GetQueueRequest, context: Context) -> pb.GetQueueResponse:
-        return pb.GetQueueResponse(queue=convert.queue(self._scheduler.queue()))
+        return pb.GetQueueResponse(queue=convert.queue(self._tasks.queue()))
 
     async def WatchQueue(
         self, request: pb.WatchQueueRequest, context: Context
     ) -> AsyncIterator[pb.WatchQueueResponse]:
         async with aclosing(self._tasks.changes()) as changes:
             async for _ in changes:
-                yield pb.WatchQueueResponse(queue=convert.queue(self._scheduler.queue()))
+                yield pb.WatchQueueResponse(queue=convert.queue(self._tasks.queue()))
                 await asyncio.sleep(QUEUE_INTERVAL_SECONDS)
 
 

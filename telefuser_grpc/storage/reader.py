@@ -28,7 +28,7 @@ SELECT body FROM tasks WHERE ordinal IN (SELECT value FROM json_each(?)) ORDER B
 """
 OUTPUT = """
 SELECT body, position FROM outputs JOIN tasks USING (ordinal)
-WHERE name = ? ORDER BY ordinal DESC, position DESC LIMIT 1
+WHERE name = ? AND ? IN ('', owner) ORDER BY ordinal DESC, position DESC LIMIT 1
 """
 EVENTS = """
 SELECT sequence, time, attempt, events.kind, events.body FROM tasks JOIN events USING (ordinal)
@@ -65,9 +65,9 @@ class Reader:
         before = ordinal_before(query)
         return await self._call(lambda: self._page(query, before))
 
-    async def output(self, name: str) -> Artifact | None:
-        """Returns the newest artifact with a path or file name."""
-        return await self._call(lambda: self._output(name))
+    async def output(self, name: str, owner: str) -> Artifact | None:
+        """Returns the newest artifact with a path or file name, of an owner if one is named."""
+        return await self._call(lambda: self._output(name, owner))
 
     async def events(self, task_id: str, after_sequence: int) -> Sequence[TaskEvent]:
         """Returns the next events of a task, at least one if there are any."""
@@ -123,8 +123,8 @@ class Reader:
             found += [ordinal for (ordinal,) in rows]
         return sorted(found, reverse=True)
 
-    def _output(self, name: str) -> Artifact | None:
-        row = self._database.execute(OUTPUT, (name,)).fetchone()
+    def _output(self, name: str, owner: str) -> Artifact | None:
+        row = self._database.execute(OUTPUT, (name, owner)).fetchone()
         return decode_task(row[0]).artifacts[row[1]] if row else None
 
     def _events(self, task_id: str, after_sequence: int) -> Sequence[TaskEvent]:

@@ -89,8 +89,8 @@ class SqliteTaskStore:
         page = await self._reader.page(query)
         return replace(page, tasks=tuple(map(self._memory.up_to_date, page.tasks)))
 
-    async def find_output(self, name: str) -> Artifact:
-        artifact = await self._reader.output(name)
+    async def find_output(self, name: str, *, owner: str = "") -> Artifact:
+        artifact = await self._reader.output(name, owner)
         if artifact is None:
             raise ArtifactNotFound(name)
         return artifact

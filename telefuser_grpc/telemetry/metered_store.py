@@ -59,8 +59,8 @@ class MeteredTaskStore:
     async def list(self, query: TaskQuery) -> TaskPage:
         return await self._store.list(query)
 
-    async def find_output(self, name: str) -> Artifact:
-        return await self._store.find_output(name)
+    async def find_output(self, name: str, *, owner: str = "") -> Artifact:
+        return await self._store.find_output(name, owner=owner)
 
     def watch(self, task_id: str, after_sequence: int = 0) -> AsyncGenerator[TaskEvent, None]:
         return self._store.watch(task_id, after_sequence)

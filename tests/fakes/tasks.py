@@ -106,8 +106,9 @@ class MemoryTaskStore:
         token = f"{self._ordinals[page[-1].id]}:{filter_text}" if more else ""
         return TaskPage(tasks=page, next_page_token=token)
 
-    async def find_output(self, name: str) -> Artifact:
-        for task in reversed(self._tasks.values()):
+    async def find_output(self, name: str, *, owner: str = "") -> Artifact:
+        mine = [task for task in self._tasks.values() if owner in ("", task.owner)]
+        for task in reversed(mine):
             for artifact in reversed(task.artifacts):
                 if name in (artifact.name, artifact.filename):
                     return artifact

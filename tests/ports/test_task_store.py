@@ -579,6 +579,17 @@ async def test_output_name_of_several_tasks_finds_the_newest_task(store: TaskSto
     assert (await store.find_output("ball.mp4")).task_id == tasks[1].id
 
 
+async def test_output_of_another_owner_is_not_found(store: TaskStore) -> None:
+    tasks = [await store.create(replace(make_task(), owner=each)) for each in ("ann", "bob")]
+    for task in tasks:
+        running = await store.save(started(task))
+        await store.save(running.complete((make_artifact(task.id, "ball.mp4"),), REPORT, NOW))
+
+    assert (await store.find_output("ball.mp4", owner="ann")).task_id == tasks[0].id
+    with pytest.raises(ArtifactNotFound):
+        await store.find_output("ball.mp4", owner="eve")
+
+
 async def test_changes_tells_now_and_after_each_state(store: TaskStore) -> None:
     async with aclosing(store.changes()) as changes:
         await anext(changes)

@@ -26,6 +26,7 @@ from telefuser_grpc.media.inputs import LocalMediaInputs
 from telefuser_grpc.media.uploads import LocalUploads
 from telefuser_grpc.pipeline.probe import ProbeLimits
 from telefuser_grpc.scheduler.admission import Admission
+from telefuser_grpc.scheduler.desk import Desk
 from telefuser_grpc.scheduler.library import Library
 from telefuser_grpc.scheduler.limits import Limits
 from telefuser_grpc.scheduler.scheduler import Scheduler
@@ -199,15 +200,15 @@ class Backend:
         )
 
     def _use_cases(self, facts: ServiceFacts) -> UseCases:
+        desk = Desk(tasks=self.tasks, scheduler=self.scheduler)
         return UseCases(
-            tasks=self.tasks,
+            tasks=desk,
             admission=self.admission,
-            scheduler=self.scheduler,
-            library=Library(tasks=self.tasks, artifacts=self.artifacts, root=str(self.root)),
+            library=Library(tasks=desk, artifacts=self.artifacts, root=str(self.root)),
             uploads=self.uploads,
             service=Service(
                 facts=facts,
-                tasks=self.tasks,
+                tasks=desk,
                 scheduler=self.scheduler,
                 admission=self.admission,
                 replicas=self.pool,

@@ -105,12 +105,13 @@ class RestSystemServicer(RestSystemServiceServicer):
 
 def status_body(service: Service) -> dict[str, Any]:
     """Writes `GET /v1/service/status`."""
-    running, counts, live = service.running(), service.counts(), service.live_replicas()
+    running, running_count = service.running(), service.running_count()
+    counts, live = service.counts(), service.live_replicas()
     return {
-        "service_status": "busy" if running else "idle",
+        "service_status": "busy" if running_count else "idle",
         "current_task": running[0] if running else None,
         "current_tasks": running,
-        "processing_count": len(running),
+        "processing_count": running_count,
         "max_concurrent_processing": live,
         "active_tasks": running,
         "pending_tasks": counts[TaskState.PENDING],

@@ -15,8 +15,8 @@ from telefuser_grpc.domain.kinds import KIND_PATTERN
 from telefuser_grpc.domain.task import Task, TaskState
 from telefuser_grpc.errors import InvalidPageToken, TaskNotFound, TeleFuserError
 from telefuser_grpc.scheduler.admission import MAX_REQUEST_ID_LENGTH, Admission, TaskRequest
-from telefuser_grpc.scheduler.ports import TaskStore, Uploads
-from telefuser_grpc.scheduler.scheduler import Scheduler
+from telefuser_grpc.scheduler.desk import Desk
+from telefuser_grpc.scheduler.ports import Uploads
 from telefuser_grpc.server.rest import sse
 from telefuser_grpc.server.rest.bodies import Malformed, detail, json_response, parse, validate
 from telefuser_grpc.server.rest.form_fields import contents, form_fields
@@ -87,12 +87,9 @@ class CreateTaskBody(BaseModel):
 class RestTaskServicer(RestTaskServiceServicer):
     """Answers `telefuser.rest.v1.RestTaskService`."""
 
-    def __init__(
-        self, *, tasks: TaskStore, admission: Admission, scheduler: Scheduler, uploads: Uploads
-    ) -> None:
+    def __init__(self, *, tasks: Desk, admission: Admission, uploads: Uploads) -> None:
         self._tasks = tasks
         self._admission = admission
-        self._scheduler = scheduler
         self._uploads = uploads
 
     async def CreateTask(
@@ -155,14 +152,15 @@ class RestTaskServicer(RestTaskServiceServicer):
         self, request: pb.GetQueueStatusRequest, context: Context
     ) -> pb.GetQueueStatusResponse:
         waiting = self._tasks.counts()[TaskState.PENDING]
-        running, limit = self._scheduler.running(), self._scheduler.limits.queue
+        running, limit = self._tasks.running(), self._tasks.limits.queue
+        running_count = self._tasks.running_count()
         body = {
-            "is_processing": bool(running),
+            "is_processing": running_count > 0,
             "current_task": running[0] if running else None,
             "pending_count": waiting,
-            "active_count": len(running),
+            "active_count": running_count,
             "queue_size": limit,
-            "queue_available": max(0, limit - waiting - len(running)),
+            "queue_available": max(0, limit - waiting - running_count),
         }
         return pb.GetQueueStatusResponse(body=json_response(body))
 
@@ -180,9 +178,9 @@ class RestTaskServicer(RestTaskServiceServicer):
                 yield pb.StreamTaskEventsResponse(body=body)
 
     async def _cancel(self, task_id: str) -> dict[str, str]:
-        was_active = self._scheduler.holds(task_id)
+        was_active = self._tasks.holds(task_id)
         try:
-            task = await self._scheduler.cancel(task_id)
+            task = await self._tasks.cancel(task_id)
         except TaskNotFound:
             return {"stop_status": "do_nothing", "reason": "Task not found."}
         except TeleFuserError as error:

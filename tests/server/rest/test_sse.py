@@ -152,9 +152,7 @@ async def test_stream_that_ends_at_a_heartbeat_closes_its_watch(
     monkeypatch.setattr(sse, "HEARTBEAT_SECONDS", 0.01)
     await backend.create("t1")
     use = backend.use_cases
-    servicer = RestTaskServicer(
-        tasks=use.tasks, admission=use.admission, scheduler=use.scheduler, uploads=use.uploads
-    )
+    servicer = RestTaskServicer(tasks=use.tasks, admission=use.admission, uploads=use.uploads)
     request = pb.StreamTaskEventsRequest(task_id="t1", after_sequence=99)
     stream: Any = servicer.StreamTaskEvents(request, Mock(invocation_metadata=tuple))
     opening_and_heartbeat = [await anext(stream), await anext(stream)]
