@@ -79,3 +79,11 @@ def test_a_warm_up_that_fails_is_a_failed_load_that_says_why(tmp_path: Path) -> 
 
     assert str(refusal.value) == ("The warm-up of t2i failed: RuntimeError: the weights are broken")
     pipeline.close()
+
+
+def test_a_files_own_warm_up_that_fails_is_a_failed_load_too(tmp_path: Path) -> None:
+    own = "def warmup(pipeline): raise RuntimeError('no kernel for this device')\n"
+    path = write_file(tmp_path, FILE % ["t2v"] + own)
+
+    with pytest.raises(PipelineLoadError, match="RuntimeError: no kernel for this device"):
+        load(path, task=None, parallelism=1)

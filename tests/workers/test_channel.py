@@ -26,6 +26,8 @@ from telefuser_grpc.workers.messages import (
     FromServer,
     Load,
     LoadFailed,
+    Ping,
+    Pong,
     Previewed,
     Ready,
     Rendered,
@@ -55,9 +57,10 @@ FILE = OutputFile(
 @pytest.mark.parametrize(
     "frame",
     [
-        Load(pipeline="p.py", task=None, parallelism=2, preview_interval_seconds=0.5),
+        Load(pipeline="p.py", task=None, parallelism=2, preview_interval_seconds=0.5, warmup=True),
         RunJob(make_job(seed=2**80 + 1, nested={"list": [1, 2.5, None, "ü"]})),
         Cancel("task_1", 2),
+        Ping(),
         Shutdown(),
     ],
     ids=lambda frame: type(frame).__name__,
@@ -74,6 +77,7 @@ async def test_a_frame_of_the_server_arrives_unchanged(frame: FromServer) -> Non
     [
         Ready(CONTRACT),
         LoadFailed("no weights"),
+        Pong(),
         Stepped("task_1", 1, Progress(step=1, steps=4, remaining_seconds=0.25)),
         Previewed("task_1", 1, Preview(step=1, image=bytes(range(256)))),
         Rendered("task_1", 1, RunReport(inference_seconds=1.5, peak_memory_mib=None)),

@@ -152,6 +152,22 @@ def test_a_replica_without_devices_uses_one_thread_unless_told_otherwise() -> No
     assert "CUDA_VISIBLE_DEVICES" not in replica_environment({}, ())
 
 
+def test_a_replica_has_temporary_files_of_its_own_but_keeps_what_is_compiled() -> None:
+    environment = replica_environment({}, (), temporary="/tmp/of-a-replica")
+
+    assert environment["TMPDIR"] == "/tmp/of-a-replica"
+    assert not environment["TORCHINDUCTOR_CACHE_DIR"].startswith("/tmp/of-a-replica")
+    assert "TMPDIR" not in replica_environment({}, ())
+
+
+def test_a_place_for_what_is_compiled_is_the_operators_to_choose() -> None:
+    chosen = {"TORCHINDUCTOR_CACHE_DIR": "/cache"}
+
+    environment = replica_environment(chosen, (), temporary="/tmp/of-a-replica")
+
+    assert environment["TORCHINDUCTOR_CACHE_DIR"] == "/cache"
+
+
 async def _crash(pool: LocalReplicaPool) -> None:
     async with pool.lease() as replica:
         run = await replica.run(make_job(prompt="exit"))
