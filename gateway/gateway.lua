@@ -95,6 +95,9 @@ function envoy_on_request(handle)
   if is_grpc(headers) then return end
 
   remove_unspeakable(headers)
+  if not (handle:filterContext()["trusts_proxies"] and headers:get("x-forwarded-host")) then
+    headers:replace("x-forwarded-host", headers:get(":authority") or "") -- for links in answers
+  end
   local what = unreadable(target)
   if what then handle:respond({ [":status"] = "400" }, "The path or the query holds " .. what) end
 end

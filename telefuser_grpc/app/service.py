@@ -26,6 +26,7 @@ from telefuser_grpc.scheduler.library import Library
 from telefuser_grpc.scheduler.room import GuardedInputs
 from telefuser_grpc.scheduler.scheduler import Scheduler
 from telefuser_grpc.scheduler.service import Service
+from telefuser_grpc.server.links import Links
 from telefuser_grpc.server.server import Server, UseCases
 from telefuser_grpc.storage.artifacts import LocalArtifactStore
 from telefuser_grpc.storage.folders import LocalTaskFolders
@@ -186,6 +187,8 @@ class App:
             max_message_bytes=parts.max_message_bytes(settings),
             interceptors=interceptors,
             error_format=parts.error_format(settings),
+            links=Links(settings.public_base_url or ""),
+            serves_openai=settings.enable_openai_api,
         )
         port = await server.start()
         stack.push_async_callback(server.stop, 0)  # should the gateway not start

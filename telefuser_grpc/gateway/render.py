@@ -140,6 +140,8 @@ def _connection_manager(manager: Config, options: GatewayOptions) -> None:
 
 def _told_to_script(options: GatewayOptions) -> Config:
     told: Config = {"cors": True} if options.cors_origins else {}
+    if options.trusted_proxies:
+        told["trusts_proxies"] = True
     if options.rate_limit is not None:
         told["burst"] = options.rate_limit.burst
         told["window_seconds"] = options.rate_limit.window_seconds

@@ -21,7 +21,13 @@ INTERNAL_SERVICE = "envoy.service.auth.v3.Authorization"
 
 _FILTER_CONFIG = "type.googleapis.com/envoy.config.route.v3.FilterConfig"
 _COMPRESSOR = "envoy.filters.http.compressor"
-_DOWNLOAD = "RestFileService.DownloadFile"
+_FILES = (
+    "RestFileService.DownloadFile",
+    "ImageService.GetImageContent",
+    "VideoService.GetVideoContent",
+    "WanService.GetVideoFile",
+    "GenerationService.GetOutput",
+)
 # Documented paths that answer with what they made, not with a task.
 _LONG_CALLS = r"/v1/images/(generations|edits|variations)|(/v1)?/generate"
 
@@ -149,7 +155,7 @@ def _allowed_methods(path: str, bindings: Sequence[HttpRoute]) -> str:
 
 
 def _serves_files(bindings: Sequence[HttpRoute]) -> bool:
-    return any(f"{each.service}.{each.method}".endswith(_DOWNLOAD) for each in bindings)
+    return any(f"{each.service}.{each.method}".endswith(_FILES) for each in bindings)
 
 
 def _file(bindings: Sequence[HttpRoute], options: GatewayOptions) -> Route:

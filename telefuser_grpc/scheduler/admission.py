@@ -6,7 +6,7 @@ import json
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -20,7 +20,7 @@ from telefuser_grpc.domain.contract import (
 from telefuser_grpc.domain.kinds import INPUT_FIELDS, MediaType
 from telefuser_grpc.domain.media_source import public_source
 from telefuser_grpc.domain.output import new_task_id, output_name, task_id_violation
-from telefuser_grpc.domain.task import Task
+from telefuser_grpc.domain.task import Task, TaskState
 from telefuser_grpc.errors import (
     InvalidFields,
     PipelineNotReady,
@@ -30,12 +30,16 @@ from telefuser_grpc.errors import (
     Violation,
 )
 from telefuser_grpc.scheduler.callers import current_caller
-from telefuser_grpc.scheduler.ports import MediaInputs, TaskStore
+from telefuser_grpc.scheduler.ports import MediaInputs, TaskQuery, TaskStore
 from telefuser_grpc.scheduler.scheduler import Scheduler
 from telefuser_grpc.scheduler.spans import current_trace_parent, span
 
 MAX_TEXT_LENGTH = 32_000
 MAX_NAME_LENGTH = 128  # of a field
+RESENT_STATES = (TaskState.PENDING, TaskState.PROCESSING, TaskState.COMPLETED)
+RESENT_TASKS = 100
+RESENT_WITHIN = timedelta(minutes=15)
+"""Longer than a client waits for an answer before it sends a request again."""
 MAX_REQUEST_ID_LENGTH = 128
 RESERVED_FIELDS = ("latent_data",)  # what the service itself tells a pipeline
 
@@ -56,6 +60,9 @@ class TaskRequest:
         media_type: Bounds what is inferred to kinds that make it.
         task_id: Empty to let the service choose.
         request_id: Makes the request safe to repeat. Empty turns that off.
+        resends: How often the client says to have sent this before without an answer; None where
+            clients do not count. A resent request gets the task of the first.
+        sender: Tells apart clients that are one caller to the service, among those who count.
     """
 
     fields: Mapping[str, Any]
@@ -66,12 +73,14 @@ class TaskRequest:
     media_type: MediaType | None = None
     task_id: str = ""
     request_id: str = ""
+    resends: int | None = None
+    sender: str = ""
     owner: str = ""
 
     @property
     def fingerprint(self) -> str:
         """A digest that two requests share if and only if they ask for the same."""
-        asked = [self.kind, self.task_id, {**self.fields, **self.contents}]
+        asked = [self.kind, self.task_id, {**self.fields, **self.contents}, self.sender]
         return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
 
 
@@ -144,17 +153,29 @@ class Admission:
 
     def _turn(self, request: TaskRequest) -> asyncio.Lock:
         """Returns the lock of requests that may be the same: those of one chosen or request id."""
-        key = request.task_id or f"{request.owner}/{request.request_id}"
-        if key == "/":
+        key = request.task_id or request.request_id
+        if not key and request.resends is not None:
+            key = request.fingerprint
+        if not key:
             return asyncio.Lock()
+        key = f"{request.owner}/{key}"
         return self._turns.setdefault(key, asyncio.Lock())
 
     async def _earlier(self, request: TaskRequest) -> Task | None:
-        if not request.request_id:
-            return None
-        return await self._tasks.find_request(
-            request.owner, request.request_id, request.fingerprint
-        )
+        if request.request_id:
+            return await self._tasks.find_request(
+                request.owner, request.request_id, request.fingerprint
+            )
+        return await self._first_sent(request) if request.resends else None
+
+    async def _first_sent(self, request: TaskRequest) -> Task | None:
+        """Returns the newest task that the same request has led to, unless it came to nothing."""
+        query = TaskQuery(owner=request.owner, states=RESENT_STATES, page_size=RESENT_TASKS)
+        oldest = self._clock() - RESENT_WITHIN
+        for task in (await self._tasks.list(query)).tasks:
+            if task.fingerprint == request.fingerprint and task.created_at >= oldest:
+                return task
+        return None
 
     async def _exists(self, task_id: str) -> bool:
         try:
@@ -199,7 +220,7 @@ class Admission:
             output_name=output_name(task_id, task_contract.media_type, fields),
             owner=request.owner,
             request_id=request.request_id,
-            fingerprint=request.fingerprint if request.request_id else "",
+            fingerprint=request.fingerprint if _is_repeatable(request) else "",
             trace_parent=current_trace_parent(),
         )
 
@@ -262,3 +283,7 @@ def _generally_required(task: TaskContract) -> tuple[str, ...]:
 def _public_sources(fields: Mapping[str, Any]) -> dict[str, str]:
     sources = {name: public_source(fields.get(name)) for name in INPUT_FIELDS}
     return {name: source for name, source in sources.items() if source}
+
+
+def _is_repeatable(request: TaskRequest) -> bool:
+    return bool(request.request_id) or request.resends is not None

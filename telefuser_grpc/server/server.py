@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import grpc
@@ -36,14 +35,18 @@ from telefuser_grpc.scheduler.library import Library
 from telefuser_grpc.scheduler.ports import Uploads
 from telefuser_grpc.scheduler.service import Service
 from telefuser_grpc.server.artifacts import ArtifactServicer
+from telefuser_grpc.server.file_guard import FileGuard, FilePlace
 from telefuser_grpc.server.interceptors.boundary import Boundary
-from telefuser_grpc.server.rest.bodies import ErrorFormat, error_body
+from telefuser_grpc.server.links import Links
+from telefuser_grpc.server.openai.errors import IMAGE_NAMES, VIDEO_NAMES, openai_wording
+from telefuser_grpc.server.rest.bodies import ErrorFormat, documented_wording
 from telefuser_grpc.server.rest.docs import RestDocsServicer
-from telefuser_grpc.server.rest.files import FileGuard, RestFileServicer
+from telefuser_grpc.server.rest.files import RestFileServicer, file_place
 from telefuser_grpc.server.rest.system import RestSystemServicer
 from telefuser_grpc.server.rest.tasks import RestTaskServicer
 from telefuser_grpc.server.system import SystemServicer
 from telefuser_grpc.server.tasks import TaskServicer
+from telefuser_grpc.server.wording import Wording, Wordings
 
 MODULES = (
     task_service_pb2,
@@ -54,10 +57,14 @@ MODULES = (
     rest_system_service_pb2,
     rest_docs_service_pb2,
 )
+MAX_METADATA_BYTES = 128 * 1024
 OPTIONS = (
     ("grpc.so_reuseport", 0),  # a second server on the port must fail, not share it
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),  # clients watch quiet streams
     ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
+    # What the gateway takes (60 KiB, and it copies the path) is answered here, in words.
+    ("grpc.max_metadata_size", MAX_METADATA_BYTES),
+    ("grpc.absolute_max_metadata_size", MAX_METADATA_BYTES),
 )
 
 
@@ -92,15 +99,20 @@ class Server:
         max_message_bytes: int,
         interceptors: Sequence[grpc.aio.ServerInterceptor] = (),
         error_format: ErrorFormat = ErrorFormat.DOCUMENTED,
+        links: Links | None = None,
+        serves_openai: bool = True,
     ) -> None:
         self._address = address
-        self._error_body = partial(error_body, form=error_format)
+        documented = documented_wording(error_format)
+        self._links = links or Links()
+        self._serves_openai = serves_openai
+        self._wordings = Wordings(documented, _other_wordings(documented))
         limits = [
             ("grpc.max_receive_message_length", max_message_bytes),
             ("grpc.max_send_message_length", max_message_bytes),
         ]
         self._server = grpc.aio.server(
-            interceptors=[*interceptors, Boundary(self._error_body)], options=[*OPTIONS, *limits]
+            interceptors=[*interceptors, Boundary(self._wordings)], options=[*OPTIONS, *limits]
         )
         self._health = health.aio.HealthServicer()
         self._add_own_services(use_cases)
@@ -150,8 +162,11 @@ class Server:
             RestDocsServicer(_openapi), server
         )
         external_auth_pb2_grpc.add_AuthorizationServicer_to_server(
-            FileGuard(use.library, self._error_body), server
+            FileGuard(use.library, self._places(use)), server
         )
+
+    def _places(self, use: UseCases) -> list[FilePlace]:
+        return [file_place(use.library, self._wordings.documented)]
 
     def _add_standard_services(self) -> None:
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
@@ -160,6 +175,13 @@ class Server:
         reflection.enable_server_reflection(
             [*own, health.SERVICE_NAME, reflection.SERVICE_NAME], self._server
         )
+
+
+def _other_wordings(documented: Wording) -> dict[str, Wording]:
+    return {
+        "/openai.v1.VideoService/": openai_wording(documented, VIDEO_NAMES),
+        "/openai.": openai_wording(documented, IMAGE_NAMES),
+    }
 
 
 def service_names(module: Any) -> list[str]:

@@ -410,3 +410,16 @@ async def test_unknown_origin_gets_no_cors_headers(http: httpx.AsyncClient) -> N
     answer = await http.get("/v1/service/health", headers={"origin": "https://evil.example"})
 
     assert "access-control-allow-origin" not in answer.headers
+
+
+@pytest.mark.parametrize("told", [{}, {"x-forwarded-host": "evil.example"}])
+async def test_server_is_told_under_which_name_it_was_called(
+    http: httpx.AsyncClient, upstream: Upstream, told: dict[str, str]
+) -> None:
+    await http.get("/v1/service/health", headers={"host": "video.example", **told})
+
+    metadata = upstream.last("GetHealth")
+    assert (metadata["x-forwarded-proto"], metadata["x-forwarded-host"]) == (
+        "http",
+        "video.example",
+    )

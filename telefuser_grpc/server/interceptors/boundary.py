@@ -5,9 +5,8 @@ transcoder gets the HTTP status and the documented JSON body as trailing metadat
 gateway puts in place.
 """
 
-import json
 import math
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import aclosing
 from typing import Any, NoReturn, TypeAlias
 
@@ -18,16 +17,18 @@ from google.protobuf.duration_pb2 import Duration
 from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
-from telefuser_grpc.errors import OffsetOutOfRange, TeleFuserError
-from telefuser_grpc.server.rest.bodies import ErrorBody, error_body
+from telefuser_grpc.errors import TeleFuserError
+from telefuser_grpc.server.rest.bodies import documented_wording
 from telefuser_grpc.server.rpc import Context, Handler
+from telefuser_grpc.server.wording import Wording, Wordings
 
 DOMAIN = "telefuser"
-OWN_SERVICES = ("/telefuser.", "/envoy.")
+OWN_SERVICES = ("/telefuser.", "/openai.", "/wan.", "/image_to_video.", "/envoy.")
 # Together, percent-encoded where HTTP/2 asks for it, below the 8 KiB that gRPC clients take.
 MAX_MESSAGE_BYTES = 700
 MAX_TEXT_BYTES = 400
 MAX_VIOLATIONS_BYTES = 4000
+DOCUMENTED = Wordings(documented_wording())
 FAULT = "The server met a fault of its own; its log has the details"
 
 Stream: TypeAlias = Callable[..., AsyncGenerator[Any, None]]
@@ -39,11 +40,11 @@ class Boundary(grpc.aio.ServerInterceptor):
     """Wraps every method of our own services.
 
     Args:
-        error_body: Writes the JSON that a REST caller reads.
+        wordings: How each interface words what a REST caller reads.
     """
 
-    def __init__(self, error_body: ErrorBody = error_body) -> None:
-        self._error_body = error_body
+    def __init__(self, wordings: Wordings = DOCUMENTED) -> None:
+        self._wordings = wordings
         self._wrapped: dict[str, Handler] = {}
 
     async def intercept_service(
@@ -56,41 +57,40 @@ class Boundary(grpc.aio.ServerInterceptor):
             handler = await continuation(handler_call_details)
             if handler is None or not method.startswith(OWN_SERVICES):
                 return handler
-            self._wrapped[method] = self._wrap(handler)
+            self._wrapped[method] = _wrap(handler, self._wordings.of(method))
         return self._wrapped[method]
 
-    def _wrap(self, handler: Any) -> Handler:
-        codec = (handler.request_deserializer, handler.response_serializer)
-        if handler.response_streaming:
-            stream = _guarded_stream(
-                handler.stream_stream or handler.unary_stream, self._error_body
-            )
-            if handler.request_streaming:
-                return grpc.stream_stream_rpc_method_handler(stream, *codec)
-            return grpc.unary_stream_rpc_method_handler(stream, *codec)
-        unary = _guarded(handler.stream_unary or handler.unary_unary, self._error_body)
+
+def _wrap(handler: Any, wording: Wording) -> Handler:
+    codec = (handler.request_deserializer, handler.response_serializer)
+    if handler.response_streaming:
+        stream = _guarded_stream(handler.stream_stream or handler.unary_stream, wording)
         if handler.request_streaming:
-            return grpc.stream_unary_rpc_method_handler(unary, *codec)
-        return grpc.unary_unary_rpc_method_handler(unary, *codec)
+            return grpc.stream_stream_rpc_method_handler(stream, *codec)
+        return grpc.unary_stream_rpc_method_handler(stream, *codec)
+    unary = _guarded(handler.stream_unary or handler.unary_unary, wording)
+    if handler.request_streaming:
+        return grpc.stream_unary_rpc_method_handler(unary, *codec)
+    return grpc.unary_unary_rpc_method_handler(unary, *codec)
 
 
 def _guarded(
-    method: Callable[..., Awaitable[Any]], error_body: ErrorBody
+    method: Callable[..., Awaitable[Any]], wording: Wording
 ) -> Callable[..., Awaitable[Any]]:
     async def call(request: Any, context: Context) -> Any:
         is_rest = _enter(context)
         try:
             return await method(request, context)
         except TeleFuserError as error:
-            await refuse(context, error, error_body if is_rest else None)
+            await refuse(context, error, wording if is_rest else None)
         except Exception:
             logger.exception("call failed", method=method.__name__)
-            await refuse(context, TeleFuserError(FAULT), error_body if is_rest else None)
+            await refuse(context, TeleFuserError(FAULT), wording if is_rest else None)
 
     return call
 
 
-def _guarded_stream(method: Stream, error_body: ErrorBody = error_body) -> Stream:
+def _guarded_stream(method: Stream, wording: Wording) -> Stream:
     async def call(request: Any, context: Context) -> AsyncGenerator[Any, None]:
         is_rest = _enter(context)
         try:
@@ -98,10 +98,10 @@ def _guarded_stream(method: Stream, error_body: ErrorBody = error_body) -> Strea
                 async for response in responses:
                     yield response
         except TeleFuserError as error:
-            await refuse(context, error, error_body if is_rest else None)
+            await refuse(context, error, wording if is_rest else None)
         except Exception:
             logger.exception("stream failed", method=method.__name__)
-            await refuse(context, TeleFuserError(FAULT), error_body if is_rest else None)
+            await refuse(context, TeleFuserError(FAULT), wording if is_rest else None)
 
     return call
 
@@ -118,25 +118,18 @@ def _enter(context: Context) -> bool:
     return is_rest
 
 
-async def refuse(context: Context, error: TeleFuserError, error_body: ErrorBody | None) -> NoReturn:
-    """Ends the call with an error: as JSON by `error_body`, or as a gRPC caller reads it."""
-    if error_body is not None:
-        metadata = _rest_metadata(error, error_body(error))
+async def refuse(context: Context, error: TeleFuserError, wording: Wording | None) -> NoReturn:
+    """Ends the call with an error: as an interface words it, or as a gRPC caller reads it."""
+    if wording is not None:
+        refusal = wording(error)
+        metadata = (
+            ("x-http-status", str(refusal.status)),
+            ("x-error-json", refusal.json),
+            *refusal.headers.items(),
+        )
         await context.abort(grpc.StatusCode[error.code], error.reason, metadata)
     await context.abort_with_status(rpc_status.to_status(status_of(error)))
     raise AssertionError("abort returned")
-
-
-def _rest_metadata(error: TeleFuserError, body: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
-    metadata = [
-        ("x-http-status", str(error.http_status)),
-        ("x-error-json", json.dumps(body)),
-    ]
-    if isinstance(error, OffsetOutOfRange):
-        metadata.append(("content-range", f"bytes */{error.size_bytes}"))
-    if error.retry_after_seconds is not None:
-        metadata.append(("retry-after", str(math.ceil(error.retry_after_seconds))))
-    return tuple(metadata)
 
 
 def status_of(error: TeleFuserError) -> status_pb2.Status:

@@ -3,9 +3,9 @@
 import json
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from typing import Any, NoReturn, TypeAlias, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from google.api.httpbody_pb2 import HttpBody
 from pydantic import BaseModel, ValidationError
@@ -22,6 +22,7 @@ from telefuser_grpc.errors import (
     UnsupportedTask,
     Violation,
 )
+from telefuser_grpc.server.wording import Refusal, Wording, common_headers
 
 MAX_VIOLATIONS = 20
 MAX_SHOWN = 240  # of a text that callers may have written; all faults fit into an answer's head
@@ -33,7 +34,6 @@ SURROGATE = re.compile("[\ud800-\udfff]")
 DOCUMENTED_TYPES = {"literal_error": "enum"}
 Body = TypeVar("Body", bound=BaseModel)
 Location = Sequence[str | int]
-ErrorBody: TypeAlias = Callable[[TeleFuserError], Mapping[str, Any]]
 
 
 class ErrorFormat(StrEnum):
@@ -95,6 +95,19 @@ def error_body(error: TeleFuserError, form: ErrorFormat = ErrorFormat.DOCUMENTED
     if helpers or isinstance(error, InputRejected):
         body["message"] = _cut(error.message)
     return body | helpers
+
+
+def documented_wording(form: ErrorFormat = ErrorFormat.DOCUMENTED) -> Wording:
+    """Returns the wording of the documented interface of TeleFuser."""
+
+    def refusal(error: TeleFuserError) -> Refusal:
+        return Refusal(
+            status=error.http_status,
+            body=error_body(error, form),
+            headers=common_headers(error),
+        )
+
+    return refusal
 
 
 def detail(loc: Location, message: str, kind: str) -> dict[str, Any]:

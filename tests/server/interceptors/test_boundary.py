@@ -13,6 +13,7 @@ from telefuser_grpc._gen.telefuser.rest.v1 import rest_task_service_pb2 as rest
 from telefuser_grpc._gen.telefuser.v1 import task_service_pb2 as pb
 from telefuser_grpc.domain.task import Task, TaskEvent
 from telefuser_grpc.server.interceptors.boundary import _guarded_stream
+from telefuser_grpc.server.rest.bodies import documented_wording
 from tests.server.backend import Backend
 from tests.server.refusal import Refusal, refusal
 from tests.server.rest.gateway import Gateway, transcoded
@@ -138,7 +139,8 @@ async def test_stream_is_closed_with_what_it_wraps() -> None:
         finally:
             closed.append(request)
 
-    wrapped = _guarded_stream(stream)("request", Mock(invocation_metadata=tuple))
+    reply = _guarded_stream(stream, documented_wording())
+    wrapped = reply("request", Mock(invocation_metadata=tuple))
     await anext(wrapped)
     await wrapped.aclose()
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from telefuser_grpc.server.rest.download import disposition, etag, plan_download
+from telefuser_grpc.server.download import disposition, etag, plan_download
 from tests.fakes.builders import make_artifact
 
 VIDEO = make_artifact(size_bytes=100)

@@ -1,0 +1,1 @@
+"""The documented Image-to-Video interface: one call from a picture to a video."""

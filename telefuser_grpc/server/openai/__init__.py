@@ -1,0 +1,1 @@
+"""The OpenAI interface: images, videos and models, for unmodified official SDKs."""

@@ -1,0 +1,64 @@
+"""The official error object, beside the documented `detail`."""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from telefuser_grpc.errors import InvalidRequest, TaskFailed, TeleFuserError
+from telefuser_grpc.server.wording import Refusal, Wording, common_headers
+
+TYPES = {401: "invalid_request_error", 403: "permission_error", 409: "conflict_error"}
+CODES = {
+    "missing": "missing_required_parameter",
+    "missing_input": "missing_required_parameter",
+    "missing_parameter": "missing_required_parameter",
+}
+RETRIED = frozenset({408, 429, 503})
+"""What a caller may try again; a task that was created may not be created twice."""
+IMAGE_NAMES = {"first_image_path": "image", "resolution": "size", "task": "model"}
+VIDEO_NAMES = {
+    "first_image_path": "input_reference",
+    "ref_video_path": "input_reference",
+    "resolution": "size",
+    "target_video_length": "seconds",
+    "task": "model",
+}
+
+
+def openai_wording(documented: Wording, names: Mapping[str, str]) -> Wording:
+    """Returns the wording; `names` are the interface's own names of task fields."""
+    return partial(_refusal, documented, names)
+
+
+def error_object(error: TeleFuserError, names: Mapping[str, str]) -> dict[str, Any]:
+    """Writes an error as the official SDKs read it."""
+    violation = error.violations[0] if error.violations else None
+    return {
+        "message": error.message,
+        "type": _type(error.http_status),
+        "param": names.get(violation.field, violation.field) if violation else None,
+        "code": _code(error),
+    }
+
+
+def _refusal(documented: Wording, names: Mapping[str, str], error: TeleFuserError) -> Refusal:
+    may_retry = error.http_status in RETRIED and not isinstance(error, TaskFailed)
+    return Refusal(
+        status=error.http_status,
+        body={"error": error_object(error, names), **documented(error).body},
+        headers={**common_headers(error), "x-should-retry": str(may_retry).lower()},
+    )
+
+
+def _type(status: int) -> str:
+    if status == 429:
+        return "rate_limit_error"
+    return TYPES.get(status, "server_error" if status >= 500 else "invalid_request_error")
+
+
+def _code(error: TeleFuserError) -> str:
+    if isinstance(error, InvalidRequest) and error.violations:
+        kind = error.violations[0].type
+        generic = "invalid_value" if error.reason == "INVALID_FIELDS" else error.reason.lower()
+        return CODES.get(kind, generic)
+    return error.reason.lower()

@@ -1,0 +1,1 @@
+"""The documented image-to-video interface of Wan2.1."""
