@@ -1,4 +1,7 @@
-"""A replica whose encoder waits until the file that the job's `gate` names is not locked."""
+"""A replica whose encoder waits until the file that the job's `gate` names is not locked.
+
+Before that it writes to the FIFO that `arrival` names, if the job has one.
+"""
 
 import fcntl
 from collections.abc import Sequence
@@ -12,6 +15,8 @@ from telefuser_grpc.workers import main as process
 
 
 def encode(rendering: Rendering, job: Job) -> Sequence[OutputFile]:
+    if arrival := job.fields.get("arrival"):
+        Path(arrival).write_text("here")
     if gate := job.fields.get("gate"):
         with Path(gate).open() as file:
             fcntl.flock(file, fcntl.LOCK_SH)

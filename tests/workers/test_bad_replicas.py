@@ -141,10 +141,10 @@ async def test_an_encoder_that_hangs_after_a_stop_costs_its_replica(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(replica_module, "ENCODING_SECONDS", 0.05)
-    gate = tmp_path / "gate"
-    os.mkfifo(gate)
+    gate, arrival = Gate(tmp_path / "gate"), Gate(tmp_path / "arrival")
     async with local_pool("noop", command=SLOW_ENCODER) as pool:
-        run = await _start(pool, make_job(gate=str(gate)))
+        run = await _start(pool, make_job(gate=str(gate), arrival=str(arrival)))
+        await asyncio.to_thread(Path(str(arrival)).read_text)
         await run.stop(0.01)
         await _restarted(pool)
 
