@@ -10,7 +10,7 @@ from telefuser_grpc.media.downloads import Downloads
 from telefuser_grpc.media.inputs import LocalMediaInputs
 from telefuser_grpc.media.uploads import LocalUploads
 from telefuser_grpc.pipeline.probe import ProbeLimits
-from telefuser_grpc.scheduler.limits import Limits
+from telefuser_grpc.scheduler.limits import Limits, NoCapacityPolicy
 from telefuser_grpc.scheduler.retention import Persistence, Retention
 from telefuser_grpc.scheduler.service import ServiceFacts
 from telefuser_grpc.server.rest.bodies import ErrorFormat
@@ -44,6 +44,7 @@ def facts(settings: Settings, pipeline: Path) -> ServiceFacts:
         task=settings.task or "",
         replicas=settings.num_replicas,
         security_level=settings.security_level,
+        configured_concurrency=settings.max_concurrent_tasks,
     )
 
 
@@ -69,6 +70,10 @@ def pool(settings: Settings, pipeline: Path) -> LocalReplicaPool:
         preview_interval_seconds=settings.preview_interval,
         start_timeout_seconds=settings.start_timeout,
         stop_grace_seconds=settings.cancel_timeout,
+        silence_seconds=settings.replica_timeout,
+        max_tasks_per_replica=settings.max_tasks_per_replica,
+        replica_max_rss_bytes=settings.replica_max_rss_bytes,
+        warmup=settings.warmup,
         command=(*COMMAND, telemetry.argument),
     )
 
@@ -82,6 +87,7 @@ def limits(settings: Settings) -> Limits:
         stall_seconds=settings.stall_timeout,
         cancel_seconds=settings.cancel_timeout,
         drain_seconds=settings.drain_seconds,
+        no_capacity=NoCapacityPolicy(settings.no_capacity),
     )
 
 

@@ -206,8 +206,7 @@ class App:
         try:
             contract = await pool.contract()
         except NoCapacity:
-            causes = sorted({status.last_error for status in pool.status()})
-            self._fault = PipelineUnusable(f"the pipeline cannot be loaded: {'; '.join(causes)}")
+            self._fault = PipelineUnusable(f"the pipeline cannot be loaded: {pool.start_failure}")
             self._is_stopped.set()
             return
         admission.open(contract)

@@ -34,6 +34,15 @@ class _Pipeline(BaseModel):
     parallelism: int | None = Field(None, ge=1, description="Devices in all; one per replica")
     num_replicas: int = Field(1, ge=1, le=16, description="Replicas that share the devices")
     start_timeout: float = Field(300.0, gt=0, description="Seconds to load the pipeline")
+    replica_timeout: float = Field(
+        60.0, ge=0, description="Seconds of a silent replica before it is replaced; 0: for ever"
+    )
+    max_tasks_per_replica: int = Field(
+        0, ge=0, description="Tasks after which a replica is replaced; 0: never"
+    )
+    replica_max_rss_bytes: int = Field(
+        0, ge=0, description="Memory above which a replica is replaced; 0: never"
+    )
     warmup: bool = Field(False, description="Whether a run with defaults comes before the first")
     preview_interval: float = Field(1.0, ge=0, description="Seconds between previews; 0: all")
 

@@ -52,7 +52,7 @@ def test_unknown_file(tmp_path: Path) -> None:
     ("source", "why"),
     [
         ("raise RuntimeError('no weights')", "no weights"),
-        ("x = 1", "contract"),
+        ("x = 1", "Pipeline file must define run_with_file"),
     ],
 )
 def test_file_that_cannot_be_loaded(tmp_path: Path, source: str, why: str) -> None:

@@ -121,7 +121,7 @@ def status_body(service: Service) -> dict[str, Any]:
         "failed_tasks": counts[TaskState.FAILED],
         "cancelled_tasks": counts[TaskState.CANCELLED],
         "effective_max_concurrent_tasks": live,
-        "configured_max_concurrent_tasks": service.facts.replicas,
+        "configured_max_concurrent_tasks": service.facts.configured_concurrency,
         "execution_mode": _execution_mode(service),
         "pool": [_replica(status) for status in service.replicas()],
     }
@@ -140,7 +140,7 @@ def metadata_body(service: Service) -> dict[str, Any]:
         "execution_mode": _execution_mode(service),
         "effective_max_concurrent_tasks": service.live_replicas(),
         "service_effective_max_concurrent_tasks": facts.replicas,
-        "service_configured_max_concurrent_tasks": facts.replicas,
+        "service_configured_max_concurrent_tasks": facts.configured_concurrency,
         "max_queue_size": service.queue_limit,
     }
     if facts.replicas > 1:

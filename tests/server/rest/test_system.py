@@ -59,7 +59,7 @@ async def test_status_of_an_idle_service(gateway: Gateway) -> None:
         b'{"service_status":"idle","current_task":null,"current_tasks":[],"processing_count":0,'
         b'"max_concurrent_processing":1,"active_tasks":[],"pending_tasks":0,"queue_size":3,'
         b'"total_tasks":0,"completed_tasks":0,"failed_tasks":0,"cancelled_tasks":0,'
-        b'"effective_max_concurrent_tasks":1,"configured_max_concurrent_tasks":1,'
+        b'"effective_max_concurrent_tasks":1,"configured_max_concurrent_tasks":10,'
         b'"execution_mode":"serial_single_pipeline","pool":[{"id":0,"device_ids":[],'
         b'"status":"idle","state":"idle","task_id":null,"restarts":0,"pid":null,'
         b'"last_error":null}]}'
@@ -125,7 +125,7 @@ async def test_metadata_has_the_documented_keys_and_keeps_the_order(gateway: Gat
         "execution_mode": "serial_single_pipeline",
         "effective_max_concurrent_tasks": 1,
         "service_effective_max_concurrent_tasks": 1,
-        "service_configured_max_concurrent_tasks": 1,
+        "service_configured_max_concurrent_tasks": 10,
         "max_queue_size": 3,
     }
     assert list(contracts) == ["t2v", "i2v", "t2i"]
