@@ -13,6 +13,9 @@ NO_ENTRY_POINT = "Pipeline file must define run_with_file(...) for service execu
 IMAGE_NAMES = ("image", "input_image")
 IMAGE_PATHS = ("first_image_path", "image_path")
 TASK_ID_NAMES = ("req_id", "request_id")
+NOT_GIVEN = dict.fromkeys(  # what a file that was written for TeleFuser is told all the same
+    ("prompt", "negative_prompt", "first_image_path", "last_image_path", "ref_video_path"), ""
+)
 
 _NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
@@ -34,7 +37,8 @@ class Entry:
         """Calls the function for the fields of a task."""
         if self.takes_context:
             return self.function(pipeline, fields, context)
-        arguments = select_arguments(self.function, fields, ppl_config=self.ppl_config)
+        told = NOT_GIVEN | fields
+        arguments = select_arguments(self.function, told, ppl_config=self.ppl_config)
         return self.function(pipeline, **arguments)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from telefuser_grpc.pipeline.entry import choose_entry, select_arguments, task_fields
+from telefuser_grpc.pipeline.entry import Entry, choose_entry, select_arguments, task_fields
 from tests.fakes.pipelines import make_job
 
 FIELDS = {"task_id": "t", "prompt": "a cat", "seed": 7, "output_path": "/out/t.mp4"}
@@ -92,6 +92,15 @@ def test_our_run_goes_before_run_with_file_and_that_before_another_run(
 
     assert entry is not None
     assert entry.call(None, dict(FIELDS), None) == expected
+
+
+def test_a_function_is_told_of_documented_fields_that_are_not_given() -> None:
+    def demanding(pipeline: Any, prompt: str, negative_prompt: str, first_image_path: str) -> Any:
+        return prompt, negative_prompt, first_image_path
+
+    entry = Entry(function=demanding, takes_context=False)
+
+    assert entry.call(None, {"prompt": "a cat"}, None) == ("a cat", "", "")
 
 
 def test_a_file_without_a_function_has_no_entry() -> None:
