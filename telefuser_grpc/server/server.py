@@ -58,10 +58,14 @@ MODULES = (
     rest_docs_service_pb2,
 )
 MAX_METADATA_BYTES = 128 * 1024
+MAX_METADATA_BYTES = 128 * 1024
 OPTIONS = (
     ("grpc.so_reuseport", 0),  # a second server on the port must fail, not share it
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),  # clients watch quiet streams
     ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
+    # What the gateway takes (60 KiB, and it copies the path) is answered here, in words.
+    ("grpc.max_metadata_size", MAX_METADATA_BYTES),
+    ("grpc.absolute_max_metadata_size", MAX_METADATA_BYTES),
     # What the gateway takes (60 KiB, and it copies the path) is answered here, in words.
     ("grpc.max_metadata_size", MAX_METADATA_BYTES),
     ("grpc.absolute_max_metadata_size", MAX_METADATA_BYTES),
