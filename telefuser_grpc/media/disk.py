@@ -35,7 +35,10 @@ async def in_thread(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwar
             cancelled = error
     if cancelled is not None:
         work.exception()
-        raise cancelled
+        try:
+            raise cancelled
+        finally:
+            del cancelled  # or it keeps the caller's buffers until the next collection
     return work.result()
 
 

@@ -168,6 +168,7 @@ class UploadSink:
 
     def discard(self) -> None:
         """Removes what was written."""
+        self._waiting.clear()
         shutil.rmtree(self._part, ignore_errors=True)
         shutil.rmtree(self._folder, ignore_errors=True)
 

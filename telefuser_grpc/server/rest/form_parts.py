@@ -59,12 +59,12 @@ class PartReader:
 
     def feed(self, data: bytes) -> Sequence[PartEvent]:
         """Takes the next piece and returns what it has told."""
-        self._events = []
         try:
             self._parser.write(data)
         except FormParserError as error:
             raise malformed_form(str(error)) from None
-        return self._events
+        events, self._events = self._events, []
+        return events
 
     def finish(self) -> None:
         """Ends the body."""

@@ -91,11 +91,16 @@ async def _read_multipart(
     if not boundary:
         raise malformed_form("its Content-Type names no boundary")
     reader = PartReader(boundary)
+    await _take_all(pieces, reader, parts)
+    reader.finish()
+    return parts.form()
+
+
+async def _take_all(pieces: AsyncIterator[bytes], reader: PartReader, parts: "_Parts") -> None:
+    """Feeds all pieces; alone, so that the last one is not kept by what fails after it."""
     async for piece in pieces:
         for event in reader.feed(piece):
             await parts.take(event)
-    reader.finish()
-    return parts.form()
 
 
 async def _read_urlencoded(pieces: AsyncIterator[bytes]) -> Form:
