@@ -29,7 +29,7 @@ class Desk:
         return task
 
     async def list(self, query: TaskQuery) -> TaskPage:
-        """Returns tasks, the newest first. Raises InvalidPageToken."""
+        """Returns tasks, as `TaskStore.list`. Raises InvalidPageToken, TaskNotFound."""
         return await self._tasks.list(replace(query, owner=current_caller()))
 
     async def find_output(self, name: str) -> Artifact:

@@ -15,11 +15,19 @@ from telefuser_grpc.domain.task import Preview, Progress, Task, TaskEvent, TaskS
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskQuery:
-    """Which tasks to list; empty collections stand for all, `owner` "" for every owner."""
+    """Which tasks to list; empty collections stand for all, `owner` "" for every owner.
+
+    Attributes:
+        after_id: Begins behind this task, which itself may be of any state, kind and owner; with a
+            page token it no longer matters.
+        oldest_first: Turns the order round.
+    """
 
     states: tuple[TaskState, ...] = ()
     kinds: tuple[str, ...] = ()
     owner: str = ""
+    after_id: str = ""
+    oldest_first: bool = False
     page_size: int = 50
     page_token: str = ""
 
@@ -84,7 +92,12 @@ class TaskStore(Protocol):
         ...
 
     async def list(self, query: TaskQuery) -> TaskPage:
-        """Returns tasks, the newest first. Raises InvalidPageToken."""
+        """Returns tasks, the newest first unless told otherwise.
+
+        Raises:
+            InvalidPageToken
+            TaskNotFound: There is no task `after_id`.
+        """
         ...
 
     async def find_output(self, name: str, *, owner: str = "") -> Artifact:

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from telefuser_grpc.domain.artifact import Artifact
 from telefuser_grpc.domain.task import Task, TaskEvent, TaskState
+from telefuser_grpc.errors import TaskNotFound
 from telefuser_grpc.scheduler.ports import EndedTask, TaskPage, TaskQuery
 from telefuser_grpc.storage import endings
 from telefuser_grpc.storage.listing import ordinal_before, page_token
@@ -24,8 +25,9 @@ EVENTS_BYTES = 64 * 1024  # what one watcher may hold of the history
 BY_ID = "SELECT body FROM tasks WHERE id = ?"
 BY_REQUEST = "SELECT body FROM tasks WHERE owner = ? AND request_id = ? AND request_id != ''"
 BY_ORDINALS = """
-SELECT body FROM tasks WHERE ordinal IN (SELECT value FROM json_each(?)) ORDER BY ordinal DESC
+SELECT body FROM tasks WHERE ordinal IN (SELECT value FROM json_each(?)) ORDER BY ordinal
 """
+ORDINAL = "SELECT ordinal FROM tasks WHERE id = ?"
 OUTPUT = """
 SELECT body, position FROM outputs JOIN tasks USING (ordinal)
 WHERE name = ? AND ? IN ('', owner) ORDER BY ordinal DESC, position DESC LIMIT 1
@@ -61,9 +63,9 @@ class Reader:
         return await self._call(lambda: self._task(BY_REQUEST, owner, request_id))
 
     async def page(self, query: TaskQuery) -> TaskPage:
-        """Returns a page of tasks, the newest first. Raises InvalidPageToken."""
-        before = ordinal_before(query)
-        return await self._call(lambda: self._page(query, before))
+        """Returns a page of tasks. Raises InvalidPageToken, TaskNotFound."""
+        place = ordinal_before(query)
+        return await self._call(lambda: self._page(query, place))
 
     async def output(self, name: str, owner: str) -> Artifact | None:
         """Returns the newest artifact with a path or file name, of an owner if one is named."""
@@ -100,28 +102,36 @@ class Reader:
         row = self._database.execute(statement, key).fetchone()
         return decode_task(row[0]) if row else None
 
-    def _page(self, query: TaskQuery, before: int) -> TaskPage:
+    def _page(self, query: TaskQuery, place: int) -> TaskPage:
         with _snapshot(self._database):
-            ordinals = self._ordinals(query, before)
+            if query.after_id and not query.page_token:
+                place = self._ordinal(query.after_id)
+            ordinals = self._ordinals(query, place)
             shown = ordinals[: query.page_size]
             rows = self._database.execute(BY_ORDINALS, (json.dumps(shown),)).fetchall()
         more = len(ordinals) > len(shown)
         return TaskPage(
-            tasks=tuple(decode_task(body) for (body,) in rows),
+            tasks=tuple(decode_task(body) for (body,) in rows[:: 1 if query.oldest_first else -1]),
             next_page_token=page_token(query, shown[-1]) if more else "",
         )
 
-    def _ordinals(self, query: TaskQuery, before: int) -> list[int]:
-        """Returns the page's ordinals from the greatest down, and more if there are more.
+    def _ordinal(self, task_id: str) -> int:
+        row = self._database.execute(ORDINAL, (task_id,)).fetchone()
+        if row is None:
+            raise TaskNotFound(task_id)
+        return int(row[0])
+
+    def _ordinals(self, query: TaskQuery, place: int) -> list[int]:
+        """Returns the page's ordinals in their order, and more if there are more.
 
         Each combination of filters is a range of an index, read from its end; so the cost is that
         of the pages and not of the tasks that match.
         """
         found: list[int] = []
         for statement, key in _ranges(query):
-            rows = self._database.execute(statement, (*key, before, query.page_size + 1))
+            rows = self._database.execute(statement, (*key, place, query.page_size + 1))
             found += [ordinal for (ordinal,) in rows]
-        return sorted(found, reverse=True)
+        return sorted(found, reverse=not query.oldest_first)
 
     def _output(self, name: str, owner: str) -> Artifact | None:
         row = self._database.execute(OUTPUT, (name, owner)).fetchone()
@@ -145,20 +155,22 @@ def _ranges(query: TaskQuery) -> Iterator[tuple[str, Row]]:
     kinds = sorted(set(query.kinds))
     states = sorted(set(query.states))
     if not (owners or kinds or states):
-        yield _range_statement(), ()
+        yield _range_statement(query), ()
         return
     for state in states or TaskState:
         if kinds:
             columns = (*(("owner",) if owners else ()), "kind", "state")
-            yield from ((_range_statement(*columns), (*owners, kind, state)) for kind in kinds)
+            statement = _range_statement(query, *columns)
+            yield from ((statement, (*owners, kind, state)) for kind in kinds)
         else:
             columns = (*(("owner",) if owners else ()), "state")
-            yield _range_statement(*columns), (*owners, state)
+            yield _range_statement(query, *columns), (*owners, state)
 
 
-def _range_statement(*columns: str) -> str:
-    conditions = " AND ".join([*(f"{column} = ?" for column in columns), "ordinal < ?"])
-    return f"SELECT ordinal FROM tasks WHERE {conditions} ORDER BY ordinal DESC LIMIT ?"
+def _range_statement(query: TaskQuery, *columns: str) -> str:
+    behind, order = (">", "ASC") if query.oldest_first else ("<", "DESC")
+    conditions = " AND ".join([*(f"{column} = ?" for column in columns), f"ordinal {behind} ?"])
+    return f"SELECT ordinal FROM tasks WHERE {conditions} ORDER BY ordinal {order} LIMIT ?"
 
 
 @contextmanager

@@ -86,23 +86,32 @@ class MemoryTaskStore:
         return self._tasks[task_id]
 
     async def list(self, query: TaskQuery) -> TaskPage:
-        filter_text = repr((sorted(query.states), sorted(query.kinds), query.owner))
-        before = self._created + 1
+        filter_text = repr(
+            (sorted(query.states), sorted(query.kinds), query.owner, query.oldest_first)
+        )
+        by_age = sorted(
+            self._tasks.values(),
+            key=lambda task: self._ordinals[task.id],
+            reverse=not query.oldest_first,
+        )
+        place = 0 if query.oldest_first else self._created + 1
         if query.page_token:
-            place, _, token_filter = query.page_token.partition(":")
+            token_place, _, token_filter = query.page_token.partition(":")
             if token_filter != filter_text:
                 raise InvalidPageToken
-            before = int(place)
-        newest_first = [
+            place = int(token_place)
+        elif query.after_id:
+            place = self._ordinals[(await self.get(query.after_id)).id]
+        in_order = [
             task
-            for task in reversed(self._tasks.values())
-            if self._ordinals[task.id] < before
+            for task in by_age
+            if (self._ordinals[task.id] - place) * (1 if query.oldest_first else -1) > 0
             and task.state in (query.states or TaskState)
             and task.kind in (query.kinds or (task.kind,))
             and task.owner in (query.owner or task.owner,)
         ]
-        page = tuple(newest_first[: query.page_size])
-        more = len(newest_first) > len(page)
+        page = tuple(in_order[: query.page_size])
+        more = len(in_order) > len(page)
         token = f"{self._ordinals[page[-1].id]}:{filter_text}" if more else ""
         return TaskPage(tasks=page, next_page_token=token)
 

@@ -489,6 +489,41 @@ async def test_list_gives_the_newest_first_in_pages(store: TaskStore) -> None:
     assert pages == [newest_first[:3], newest_first[3:6], newest_first[6:]]
 
 
+async def test_list_gives_the_oldest_first_in_pages_when_asked(store: TaskStore) -> None:
+    tasks = [await store.create(make_task()) for _ in range(5)]
+    query = TaskQuery(page_size=2, oldest_first=True)
+    pages = [page := await store.list(query)]
+    while page.next_page_token:
+        pages.append(page := await store.list(replace(query, page_token=page.next_page_token)))
+
+    assert [list(page.tasks) for page in pages] == [tasks[:2], tasks[2:4], tasks[4:]]
+
+
+@pytest.mark.parametrize("oldest_first", [False, True])
+@pytest.mark.parametrize("kinds", [(), ("t2v",)])
+async def test_list_begins_behind_a_task_and_goes_on_by_token(
+    store: TaskStore, oldest_first: bool, kinds: tuple[str, ...]
+) -> None:
+    tasks = [await store.create(make_task()) for _ in range(4)]
+    anchor = await run(store, make_task(kind="t2i"))
+    tasks += [await store.create(make_task()) for _ in range(4)]
+    behind = tasks[4:] if oldest_first else tasks[3::-1]
+
+    query = TaskQuery(page_size=3, after_id=anchor.id, oldest_first=oldest_first, kinds=kinds)
+    first = await store.list(query)
+    last = await store.list(replace(query, page_token=first.next_page_token))
+
+    assert [*first.tasks, *last.tasks] == behind
+    assert (len(first.tasks), last.next_page_token) == (3, "")
+
+
+async def test_list_behind_no_task_is_refused(store: TaskStore) -> None:
+    await store.create(make_task())
+
+    with pytest.raises(TaskNotFound):
+        await store.list(TaskQuery(after_id="task_none"))
+
+
 async def test_full_last_page_has_no_token(store: TaskStore) -> None:
     for _ in range(3):
         await store.create(make_task())
@@ -552,7 +587,12 @@ async def test_page_token_of_another_filter_is_refused(store: TaskStore) -> None
         await store.create(make_task(owner="ann"))
     token = (await store.list(TaskQuery(owner="ann", page_size=1))).next_page_token
 
-    for other in (TaskQuery(), TaskQuery(owner="bob"), TaskQuery(owner="ann", kinds=("t2v",))):
+    for other in (
+        TaskQuery(),
+        TaskQuery(owner="bob"),
+        TaskQuery(owner="ann", kinds=("t2v",)),
+        TaskQuery(owner="ann", oldest_first=True),
+    ):
         with pytest.raises(InvalidPageToken):
             await store.list(replace(other, page_token=token))
 

@@ -14,10 +14,11 @@ from telefuser_grpc.storage import endings, reader, statements
 from telefuser_grpc.storage.schema import open_for_writing
 
 QUERIES = [
-    TaskQuery(states=states, kinds=kinds, owner=owner)
+    TaskQuery(states=states, kinds=kinds, owner=owner, oldest_first=oldest_first)
     for states in ((), (TaskState.FAILED,), tuple(TaskState))
     for kinds in ((), ("t2v",), ("t2v", "i2v"))
     for owner in ("", "ann")
+    for oldest_first in (False, True)
 ]
 
 
