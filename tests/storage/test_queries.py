@@ -44,11 +44,12 @@ def test_each_page_is_the_end_of_index_ranges(
     for statement, _ in reader._ranges(query):
         (step,) = plan(database, statement)  # one step: no sorting
 
-        if query == TaskQuery():
-            assert step == "SEARCH tasks USING INTEGER PRIMARY KEY (rowid<?)"
+        behind = ">" if query.oldest_first else "<"
+        if query == TaskQuery(oldest_first=query.oldest_first):
+            assert step == f"SEARCH tasks USING INTEGER PRIMARY KEY (rowid{behind}?)"
         else:
             assert "USING COVERING INDEX" in step
-            assert step.endswith("state=? AND ordinal<?)")
+            assert step.endswith(f"state=? AND ordinal{behind}?)")
 
 
 @pytest.mark.parametrize(
@@ -57,6 +58,7 @@ def test_each_page_is_the_end_of_index_ranges(
         reader.BY_ID,
         reader.BY_REQUEST,
         reader.BY_ORDINALS,
+        reader.ORDINAL,
         reader.OUTPUT,
         reader.EVENTS,
         statements.ACTIVE,
