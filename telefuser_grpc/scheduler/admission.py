@@ -4,7 +4,8 @@ import asyncio
 import hashlib
 import json
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -140,26 +141,30 @@ class Admission:
             TaskAlreadyExists, RequestIdReused, PipelineNotReady
             QueueFull, NoCapacity, ShuttingDown, StorageFull: There is no room now.
         """
-        request = replace(request, owner=request.owner or current_caller())
-        self._check_ids(request)
-        async with self._turn(request):
-            if earlier := await self._earlier(request):
-                return earlier
-            task = self._draft(request)
-            if request.task_id and await self._exists(request.task_id):
-                raise TaskAlreadyExists(request.task_id)
-            with self._scheduler.reserve():
-                return await self._store(task)
+        return (await self.admit_all([request]))[0]
 
-    def _turn(self, request: TaskRequest) -> asyncio.Lock:
-        """Returns the lock of requests that may be the same: those of one chosen or request id."""
-        key = request.task_id or request.request_id
-        if not key and request.resends is not None:
-            key = request.fingerprint
-        if not key:
-            return asyncio.Lock()
-        key = f"{request.owner}/{key}"
-        return self._turns.setdefault(key, asyncio.Lock())
+    async def admit_all(self, requests: Sequence[TaskRequest]) -> list[Task]:
+        """Returns the stored tasks of requests that belong together: of all, or of none.
+
+        Raises:
+            As `admit`.
+        """
+        owned = [replace(request, owner=request.owner or current_caller()) for request in requests]
+        for request in owned:
+            self._check_ids(request)
+        async with AsyncExitStack() as stack:
+            for turn in self._turns_of(owned):
+                await stack.enter_async_context(turn)
+            tasks = [await self._earlier(each) or await self._new(each) for each in owned]
+            new = [task for task in tasks if not task.sequence]
+            for _ in new:
+                stack.enter_context(self._scheduler.reserve())
+            return await self._store_all(tasks)
+
+    def _turns_of(self, requests: Sequence[TaskRequest]) -> list[asyncio.Lock]:
+        """Returns the locks of requests that may be the same: those of one chosen or request id."""
+        keys = {_repetition_key(request) for request in requests} - {""}
+        return [self._turns.setdefault(key, asyncio.Lock()) for key in sorted(keys)]
 
     async def _earlier(self, request: TaskRequest) -> Task | None:
         if request.request_id:
@@ -176,6 +181,12 @@ class Admission:
             if task.fingerprint == request.fingerprint and task.created_at >= oldest:
                 return task
         return None
+
+    async def _new(self, request: TaskRequest) -> Task:
+        task = self._draft(request)
+        if request.task_id and await self._exists(request.task_id):
+            raise TaskAlreadyExists(request.task_id)
+        return task
 
     async def _exists(self, task_id: str) -> bool:
         try:
@@ -245,6 +256,19 @@ class Admission:
         if violations:
             raise InvalidFields(violations)
 
+    async def _store_all(self, tasks: Sequence[Task]) -> list[Task]:
+        """Stores those that are new; when one cannot be stored, the others are ended."""
+        stored: list[Task] = []
+        try:
+            for task in tasks:
+                stored.append(task if task.sequence else await self._store(task))
+        except BaseException:
+            for drafted, task in zip(tasks, stored, strict=False):
+                if not drafted.sequence:
+                    await self._scheduler.cancel(task.id)
+            raise
+        return stored
+
     async def _store(self, task: Task) -> Task:
         with span("task.inputs"):
             inputs = await self._inputs.take(task.id, task.fields)
@@ -283,6 +307,13 @@ def _generally_required(task: TaskContract) -> tuple[str, ...]:
 def _public_sources(fields: Mapping[str, Any]) -> dict[str, str]:
     sources = {name: public_source(fields.get(name)) for name in INPUT_FIELDS}
     return {name: source for name, source in sources.items() if source}
+
+
+def _repetition_key(request: TaskRequest) -> str:
+    key = request.task_id or request.request_id
+    if not key and request.resends is not None:
+        key = request.fingerprint
+    return f"{request.owner}/{key}" if key else ""
 
 
 def _is_repeatable(request: TaskRequest) -> bool:

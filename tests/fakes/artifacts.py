@@ -64,7 +64,7 @@ class MemoryArtifactStore:
 
 
 class MemoryMediaInputs:
-    """`MediaInputs` that takes every media field; `fault` is raised instead once it is set."""
+    """`MediaInputs` that takes every media field; `fault` is raised for it once it is set."""
 
     def __init__(self) -> None:
         self.taken: list[str] = []
@@ -72,10 +72,11 @@ class MemoryMediaInputs:
         self.fault: TeleFuserError | None = None
 
     async def take(self, task_id: str, fields: Mapping[str, Any]) -> dict[str, str]:
-        if self.fault:
+        given = [name for name in fields if name.endswith("_image_path")]
+        if self.fault and given:
             raise self.fault
         self.taken.append(task_id)
-        return {name: f"{name}.png" for name in fields if name.endswith("_image_path")}
+        return {name: f"{name}.png" for name in given}
 
     async def drop(self, task_id: str) -> None:
         self.dropped.append(task_id)

@@ -331,3 +331,44 @@ async def test_a_caller_who_leaves_during_the_commit_loses_neither_task_nor_medi
     await door.house.pool.started("mine")
 
     assert door.inputs.dropped == []
+
+
+def _several(count: int, **changes: object) -> list[TaskRequest]:
+    return [
+        TaskRequest(fields={"prompt": "a red ball", "seed": seed}, kind="t2v", **changes)  # type: ignore[arg-type]
+        for seed in range(count)
+    ]
+
+
+async def test_requests_that_belong_together_become_tasks_in_their_order(door: Door) -> None:
+    tasks = await door.admission.admit_all(_several(3))
+
+    assert [task.fields["seed"] for task in tasks] == [0, 1, 2]
+
+
+async def test_of_requests_that_belong_together_none_is_admitted_without_room_for_all(
+    door: Door,
+) -> None:
+    with pytest.raises(QueueFull):
+        await door.admission.admit_all(_several(door.house.scheduler.limits.queue + 1))
+
+    assert door.house.scheduler.queue().waiting == ()
+    assert door.house.pool.runs == []
+
+
+async def test_requests_that_were_sent_together_again_are_the_same_tasks(door: Door) -> None:
+    first = await door.admission.admit_all(_several(2, resends=0))
+    again = await door.admission.admit_all(_several(2, resends=1))
+
+    assert [task.id for task in again] == [task.id for task in first]
+
+
+async def test_when_one_of_several_cannot_be_stored_the_others_are_ended(door: Door) -> None:
+    (good,) = _several(1)
+    bad = TaskRequest(fields={"prompt": "x", "first_image_path": "bad"}, kind="i2v")
+    door.inputs.fault = InputRejected("first_image_path", "is no image")
+
+    with pytest.raises(InputRejected):
+        await door.admission.admit_all([good, bad])
+
+    assert [task.state for task in door.house.tasks._tasks.values()] == [TaskState.CANCELLED]
