@@ -23,8 +23,25 @@ local EXPECTED = { -- of a parameter in the query, by its type
   FLOAT = NUMBER, DOUBLE = NUMBER,
 }
 
+-- Why a call is let in or not, by how its key came; and as /video/* says it.
+local KEY_FAULTS = {
+  missing = "No API key was given; send it as Authorization: Bearer <key> or as x-api-key: <key>",
+  address = "An API key is not taken from the address, which ends up in logs; send it as "
+    .. "Authorization: Bearer <key> or as x-api-key: <key>",
+  scheme = "The Authorization header must be: Bearer <key>",
+  unknown = "The API key is not valid",
+}
+local WAN_REASONS = {
+  missing = "缺少认证头", address = "缺少认证头", scheme = "无效的认证方案", unknown = "无效的API密钥",
+}
+local SECRET_PARAMETERS = {
+  ["api_key"] = true, ["api-key"] = true, ["apikey"] = true, ["x-api-key"] = true,
+  ["key"] = true, ["token"] = true, ["access_token"] = true,
+}
+
 local OPENAI = { images = true, videos = true, models = true }
 local OPENAI_CODES = {
+  [401] = "invalid_api_key",
   [404] = "not_found", [405] = "method_not_allowed", [408] = "timeout", [413] = "request_too_large",
   [429] = "rate_limit_exceeded", [503] = "unavailable", [504] = "timeout",
 }
@@ -80,6 +97,33 @@ local function remove_unspeakable(headers)
   for _, name in ipairs(names) do headers:remove(name) end
 end
 
+-- A path whose query holds no key, for whoever writes it down; nil if there was none.
+local function without_secrets(target)
+  local path, query = target:match("^([^?]*)%?(.*)$")
+  if not query then return end
+  local has_secret = false
+  query = query:gsub("([^&=]+)=([^&]*)", function(name, value)
+    if not SECRET_PARAMETERS[name:lower()] then return end
+    has_secret = true
+    return name .. "=hidden"
+  end)
+  return has_secret and path .. "?" .. query or nil
+end
+
+-- Leaves one key, in the form that Envoy compares, and says what is wrong should it not be known.
+local function show_key(headers, has_secret)
+  local given = headers:get("authorization") or ""
+  local scheme, key = given:match("^%s*(%S+)%s+(%S+)%s*$")
+  if key and scheme:lower() == "bearer" then
+    headers:replace("authorization", "Bearer " .. key)
+    headers:remove("x-api-key")
+    return "unknown"
+  end
+  headers:remove("authorization")
+  if (headers:get("x-api-key") or "") ~= "" then return "unknown" end
+  return given ~= "" and "scheme" or has_secret and "address" or "missing"
+end
+
 function envoy_on_request(handle)
   local headers = handle:headers()
   local id = headers:get("x-request-id")
@@ -92,6 +136,13 @@ function envoy_on_request(handle)
   notes:set(NOTES, "request_id", id)
   notes:set(NOTES, "path", target:match("^[^?]*"))
   notes:set(NOTES, "method", headers:get(":method"))
+  local harmless = without_secrets(target)
+  if harmless then headers:replace(":path", harmless) end
+  if handle:filterContext():get("keys") then
+    local fault = show_key(headers, harmless)
+    notes:set(NOTES, "key", fault)
+    notes:set(NOTES, "key_fault", KEY_FAULTS[fault])
+  end
   if is_grpc(headers) then return end
 
   remove_unspeakable(headers)
@@ -164,12 +215,14 @@ local function word(handle, code, notes, limited)
     detail, message, param = explain(buffer:getBytes(0, buffer:length()), code)
   end
   if not detail then return end
-  if not is_openai(notes.path) then
-    buffer:setBytes('{"detail":' .. detail .. "}")
+  if code == 401 and (notes.path or ""):sub(1, 7) == "/video/" then
+    detail = ('{"status":"Failed","reason":"%s"}'):format(WAN_REASONS[notes.key] or "")
+  elseif code == 401 or is_openai(notes.path) then
+    if code == 504 then headers:replace("x-should-retry", "false") end -- it may have begun
+    buffer:setBytes(with_error(detail, message, param, code))
     return
   end
-  if code == 504 then headers:replace("x-should-retry", "false") end -- it may have begun
-  buffer:setBytes(with_error(detail, message, param, code))
+  buffer:setBytes('{"detail":' .. detail .. "}")
 end
 
 -- The server names the HTTP status (x-http-status), the body of an error (x-error-json) and the

@@ -15,7 +15,7 @@
     │  └─ InvalidPageToken
     ├─ NotFound
     │  ├─ TaskNotFound · ArtifactNotFound · UploadNotFound
-    ├─ AccessDenied · ChecksumMismatch · OffsetOutOfRange
+    ├─ Unauthenticated · AccessDenied · ChecksumMismatch · OffsetOutOfRange
     ├─ Conflict
     │  ├─ TaskAlreadyExists · RequestIdReused · TaskNotEnded
     ├─ Exhausted               comes back later, or with more room
@@ -42,6 +42,7 @@ class Code(StrEnum):
     INVALID_ARGUMENT = "INVALID_ARGUMENT"
     NOT_FOUND = "NOT_FOUND"
     ALREADY_EXISTS = "ALREADY_EXISTS"
+    UNAUTHENTICATED = "UNAUTHENTICATED"
     PERMISSION_DENIED = "PERMISSION_DENIED"
     FAILED_PRECONDITION = "FAILED_PRECONDITION"
     OUT_OF_RANGE = "OUT_OF_RANGE"
@@ -243,6 +244,12 @@ class UploadNotFound(NotFound):
             f"Upload {upload_id!r} not found; send the file again",
             metadata={"upload_id": upload_id},
         )
+
+
+class Unauthenticated(TeleFuserError):
+    code = Code.UNAUTHENTICATED
+    reason = "UNAUTHENTICATED"
+    http_status = 401
 
 
 class AccessDenied(TeleFuserError):

@@ -15,6 +15,7 @@ from telefuser_grpc.errors import (
     InvalidRequest,
     NotFound,
     TeleFuserError,
+    Unauthenticated,
     Unavailable,
     Violation,
 )
@@ -27,7 +28,7 @@ CODE_CLASSES: Mapping[str, type[TeleFuserError]] = {
     "ALREADY_EXISTS": Conflict,
     "FAILED_PRECONDITION": Conflict,
     "PERMISSION_DENIED": AccessDenied,
-    "UNAUTHENTICATED": AccessDenied,
+    "UNAUTHENTICATED": Unauthenticated,
     "RESOURCE_EXHAUSTED": Exhausted,
     "DATA_LOSS": ChecksumMismatch,
     "UNAVAILABLE": Unavailable,

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from telefuser_grpc.domain.api_key import ApiKey
+
 MEBIBYTE = 1024 * 1024
 
 
@@ -40,6 +42,7 @@ class GatewayOptions:
         max_upload_bytes: The largest body of a streamed REST upload: all files of a form and its
             fields.
         max_response_body_bytes: The largest body of a REST answer that is not streamed.
+        api_keys: Whose keys let a call in; without any, every call is.
         rate_limit: How often one client may ask; with None as often as it likes.
         trusted_proxies: How many proxies stand in front of it that append to `X-Forwarded-For` whom
             they speak for. With 0 nobody is believed: the client is who connects.
@@ -63,6 +66,7 @@ class GatewayOptions:
     max_json_body_bytes: int = 32 * MEBIBYTE
     max_upload_bytes: int = 401 * MEBIBYTE
     max_response_body_bytes: int = 64 * MEBIBYTE
+    api_keys: tuple[ApiKey, ...] = ()
     rate_limit: RateLimit | None = None
     trusted_proxies: int = 0
     cors_origins: tuple[str, ...] = ()

@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import socket
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -10,7 +11,9 @@ from typing import Self
 
 import structlog
 
+from telefuser_grpc.domain.api_key import ApiKey
 from telefuser_grpc.gateway.envoy import Envoy
+from telefuser_grpc.gateway.keys import write_keys
 from telefuser_grpc.gateway.options import GatewayError, GatewayOptions
 from telefuser_grpc.gateway.render import address_of, write
 
@@ -46,6 +49,10 @@ class Gateway:
     def pid(self) -> int:
         """The process that listens now; another one after a restart."""
         return self._envoy.pid
+
+    def replace_keys(self, keys: Sequence[ApiKey]) -> None:
+        """Lets in whoever has one of these keys, from a moment on. Raises GatewayError."""
+        write_keys(keys, self._folder)
 
     async def __aenter__(self) -> Self:
         self.options = replace(self.options, port=_free_port(self.options))

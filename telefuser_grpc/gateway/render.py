@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from telefuser_grpc.gateway.descriptors import descriptor_set, http_routes, rpc_methods
+from telefuser_grpc.gateway.keys import FILTER, write_keys
 from telefuser_grpc.gateway.options import GatewayError, GatewayOptions
 from telefuser_grpc.gateway.rate_limit import descriptors
 from telefuser_grpc.gateway.routes import routing_table
@@ -31,6 +32,8 @@ _FILE_FILTERS = ("envoy.filters.http.ext_authz", "envoy.filters.http.file_server
 def write(options: GatewayOptions, folder: Path) -> Path:
     """Writes all that Envoy needs into a folder; Envoy has to be started in that folder."""
     folder.mkdir(parents=True, exist_ok=True)
+    if options.api_keys:
+        write_keys(options.api_keys, folder)
     configuration = folder / CONFIGURATION
     configuration.write_text(
         yaml.dump(render(options), Dumper=_DUMPER, sort_keys=False, allow_unicode=True, width=120),
@@ -140,6 +143,8 @@ def _connection_manager(manager: Config, options: GatewayOptions) -> None:
 
 def _told_to_script(options: GatewayOptions) -> Config:
     told: Config = {"cors": True} if options.cors_origins else {}
+    if options.api_keys:
+        told["keys"] = True
     if options.trusted_proxies:
         told["trusts_proxies"] = True
     if options.rate_limit is not None:
@@ -153,7 +158,7 @@ def _origin(origin: str) -> Config:
 
 
 def _filters(manager: Config, options: GatewayOptions) -> None:
-    settings = {each["name"]: each["typed_config"] for each in manager["http_filters"]}
+    settings = {each["name"]: each.get("typed_config") for each in manager["http_filters"]}
     settings["body-limit-json"]["max_request_bytes"] = options.max_json_body_bytes
     settings["body-limit-upload"]["max_request_bytes"] = options.max_upload_bytes
     if options.rate_limit is not None:
@@ -175,6 +180,8 @@ def _unused_filters(options: GatewayOptions) -> set[str]:
     unused = set()
     if not options.cors_origins:
         unused.add(_CORS)
+    if not options.api_keys:
+        unused.add(FILTER)
     if options.rate_limit is None:
         unused.add(_RATE_LIMIT)
     if options.artifact_root is None:

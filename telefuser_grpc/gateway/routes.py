@@ -13,6 +13,7 @@ from typing import Any
 from google.protobuf.descriptor import MethodDescriptor
 
 from telefuser_grpc.gateway.descriptors import HttpRoute
+from telefuser_grpc.gateway.keys import FILTER, is_public
 from telefuser_grpc.gateway.options import GatewayOptions
 from telefuser_grpc.gateway.rate_limit import call_limits, is_expensive_call, rest_limits
 
@@ -46,6 +47,7 @@ def routing_table(
         *(_special(each, options) for each in rpcs if each.is_special),
         *(_rest_calls(each, options) for each in services if each in transcoded),
         *(_grpc_calls(f"/{each}/", options) for each in services if each not in transcoded),
+        _probes(options),
         _grpc_calls("/grpc.", options),
         *_documented(bindings, options),
         {"name": "unknown", "match": {"prefix": "/"}, "route": {"cluster": CLUSTER}},
@@ -123,6 +125,13 @@ def _grpc_calls(prefix: str, options: GatewayOptions) -> Route:
     return _rpc(prefix, {"prefix": prefix}, _unlimited(options))
 
 
+def _probes(options: GatewayOptions) -> Route:
+    route = _grpc_calls("/grpc.health.", options)
+    if options.api_keys:
+        route["typed_per_filter_config"][FILTER] = _off()
+    return route
+
+
 def _rpc(name: str, match: Route, limits: Route) -> Route:
     return {
         "name": f"rpc-{name.strip('/.')}",
@@ -160,15 +169,16 @@ def _serves_files(bindings: Sequence[HttpRoute]) -> bool:
 
 def _file(bindings: Sequence[HttpRoute], options: GatewayOptions) -> Route:
     methods = {"name": ":method", "string_match": {"safe_regex": {"regex": "GET|HEAD"}}}
+    filters: Route = {
+        "envoy.filters.http.ext_authz": _on(),
+        "envoy.filters.http.file_server": _on(),
+        _COMPRESSOR: _off(),
+    }
     return {
         "name": "file",
         "match": {"safe_regex": {"regex": bindings[0].regex}, "headers": [methods]},
         "route": _forward(bindings, options),
-        "typed_per_filter_config": {
-            "envoy.filters.http.ext_authz": _on(),
-            "envoy.filters.http.file_server": _on(),
-            _COMPRESSOR: _off(),
-        },
+        "typed_per_filter_config": filters | _keyless(bindings, options),
     }
 
 
@@ -179,12 +189,16 @@ def _known(bindings: Sequence[HttpRoute], options: GatewayOptions, *, allow: str
         "route": _forward(bindings, options),
         "metadata": {"filter_metadata": {"telefuser": {"allow": allow}}},
     }
-    filters: Route = {}
+    filters = _keyless(bindings, options)
     if any(each.client_streaming for each in bindings):
         filters |= {"body-limit-json": _off(), "body-limit-upload": _on()}
     if any(each.server_streaming for each in bindings):
         filters[_COMPRESSOR] = _off()
     return route | ({"typed_per_filter_config": filters} if filters else {})
+
+
+def _keyless(bindings: Sequence[HttpRoute], options: GatewayOptions) -> Route:
+    return {FILTER: _off()} if options.api_keys and is_public(bindings[0].example) else {}
 
 
 def _forward(bindings: Sequence[HttpRoute], options: GatewayOptions) -> Route:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from telefuser_grpc.errors import OffsetOutOfRange, TeleFuserError
+from telefuser_grpc.errors import OffsetOutOfRange, TeleFuserError, Unauthenticated
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +31,8 @@ def common_headers(error: TeleFuserError) -> dict[str, str]:
     headers = {}
     if isinstance(error, OffsetOutOfRange):
         headers["content-range"] = f"bytes */{error.size_bytes}"
+    if isinstance(error, Unauthenticated):
+        headers["www-authenticate"] = "Bearer"
     if error.retry_after_seconds is not None:
         headers["retry-after"] = str(math.ceil(error.retry_after_seconds))
     return headers

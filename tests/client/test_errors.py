@@ -22,6 +22,7 @@ from telefuser_grpc.errors import (
     TaskNotEnded,
     TaskNotFound,
     TeleFuserError,
+    Unauthenticated,
     Unavailable,
     UnsupportedTask,
     UploadTooLarge,
@@ -43,6 +44,7 @@ RAISED = [
     StorageFull(),
     NoCapacity(),
     AccessDenied(),
+    Unauthenticated("The API key is not valid"),
     PipelineNotReady(),
     ShuttingDown(),
 ]
@@ -86,7 +88,7 @@ def test_error_is_the_same_on_both_sides(
     [
         (grpc.StatusCode.NOT_FOUND, NotFound),
         (grpc.StatusCode.ALREADY_EXISTS, Conflict),
-        (grpc.StatusCode.UNAUTHENTICATED, AccessDenied),
+        (grpc.StatusCode.UNAUTHENTICATED, Unauthenticated),
         (grpc.StatusCode.INTERNAL, TeleFuserError),
         (grpc.StatusCode.DEADLINE_EXCEEDED, Unavailable),
     ],

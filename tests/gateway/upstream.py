@@ -43,6 +43,7 @@ class Upstream:
     def __init__(self, artifacts: Path) -> None:
         self.artifacts = artifacts
         self.calls: list[tuple[str, dict[str, str]]] = []
+        self.asked: dict[str, str] = {}
         self.watcher_left = asyncio.Event()
         self.next_event = asyncio.Event()
 
@@ -334,6 +335,7 @@ class _Authorization(auth_grpc.AuthorizationServicer):
     async def Check(self, request, context):
         asked = request.attributes.request.http
         self._upstream.saw(context, "Check")
+        self._upstream.asked = dict(asked.headers)
         name = unquote(urlsplit(asked.path).path).removeprefix("/v1/files/download/")
         root = self._upstream.artifacts.resolve()
         path = (root / name).resolve()
