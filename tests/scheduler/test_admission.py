@@ -23,6 +23,7 @@ from telefuser_grpc.errors import (
     UnsupportedTask,
 )
 from telefuser_grpc.scheduler.admission import Admission, TaskRequest
+from telefuser_grpc.scheduler.ports import TaskQuery
 from tests.fakes.artifacts import MemoryArtifactStore, MemoryMediaInputs
 from tests.fakes.replicas import FakePool, Script
 from tests.fakes.tasks import MemoryTaskStore
@@ -371,4 +372,6 @@ async def test_when_one_of_several_cannot_be_stored_the_others_are_ended(door: D
     with pytest.raises(InputRejected):
         await door.admission.admit_all([good, bad])
 
-    assert [task.state for task in door.house.tasks._tasks.values()] == [TaskState.CANCELLED]
+    (task,) = (await door.house.tasks.list(TaskQuery())).tasks
+    assert [event async for event in door.house.tasks.watch(task.id)][-1].is_last
+    assert (await door.house.tasks.get(task.id)).state is TaskState.CANCELLED
