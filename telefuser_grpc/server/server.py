@@ -37,6 +37,7 @@ from telefuser_grpc.scheduler.service import Service
 from telefuser_grpc.server.artifacts import ArtifactServicer
 from telefuser_grpc.server.file_guard import FileGuard, FilePlace
 from telefuser_grpc.server.interceptors.boundary import Boundary
+from telefuser_grpc.server.interceptors.keys import KeyCheck
 from telefuser_grpc.server.links import Links
 from telefuser_grpc.server.openai.errors import IMAGE_NAMES, VIDEO_NAMES, openai_wording
 from telefuser_grpc.server.rest.bodies import ErrorFormat, documented_wording
@@ -58,14 +59,10 @@ MODULES = (
     rest_docs_service_pb2,
 )
 MAX_METADATA_BYTES = 128 * 1024
-MAX_METADATA_BYTES = 128 * 1024
 OPTIONS = (
     ("grpc.so_reuseport", 0),  # a second server on the port must fail, not share it
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),  # clients watch quiet streams
     ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
-    # What the gateway takes (60 KiB, and it copies the path) is answered here, in words.
-    ("grpc.max_metadata_size", MAX_METADATA_BYTES),
-    ("grpc.absolute_max_metadata_size", MAX_METADATA_BYTES),
     # What the gateway takes (60 KiB, and it copies the path) is answered here, in words.
     ("grpc.max_metadata_size", MAX_METADATA_BYTES),
     ("grpc.absolute_max_metadata_size", MAX_METADATA_BYTES),
@@ -102,6 +99,7 @@ class Server:
         *,
         max_message_bytes: int,
         interceptors: Sequence[grpc.aio.ServerInterceptor] = (),
+        keys: KeyCheck | None = None,
         error_format: ErrorFormat = ErrorFormat.DOCUMENTED,
         links: Links | None = None,
         serves_openai: bool = True,
@@ -116,7 +114,8 @@ class Server:
             ("grpc.max_send_message_length", max_message_bytes),
         ]
         self._server = grpc.aio.server(
-            interceptors=[*interceptors, Boundary(self._wordings)], options=[*OPTIONS, *limits]
+            interceptors=[*interceptors, Boundary(self._wordings), *([keys] if keys else [])],
+            options=[*OPTIONS, *limits],
         )
         self._health = health.aio.HealthServicer()
         self._add_own_services(use_cases)
