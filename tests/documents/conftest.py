@@ -1,5 +1,6 @@
 """The two services of the quick start, for the tests of all modules."""
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import httpx
 import pytest
 
 from tests.documents.samples import on, sample
-from tests.documents.serving import Served, lay_out
+from tests.documents.serving import PLAIN, Served, lay_out
 from tests.documents.shell import Outcome, run
 from tests.end_to_end.gates import Gate
 
@@ -19,7 +20,8 @@ LIMIT_VARIABLE, LIMIT = sample("load-test-limit").split("=")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """The service of the first command, on a machine with one GPU."""
     folder = lay_out(tmp_path_factory.mktemp("video"))
-    variables = {LIMIT_VARIABLE: LIMIT, "PYTHONPATH": str(DRIVER)}
+    modules = os.pathsep.join([str(DRIVER), os.environ.get("PYTHONPATH", "")])
+    variables = {LIMIT_VARIABLE: LIMIT, "PYTHONPATH": modules}
     with Served(sample("serve-video"), folder, variables=variables) as served:
         yield served
 
@@ -28,6 +30,21 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 def image_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """The service of the second command."""
     with Served(sample("serve-image"), lay_out(tmp_path_factory.mktemp("image"))) as served:
+        yield served
+
+
+@pytest.fixture(scope="session")
+def limited_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A service on another port, with the settings that it comes with."""
+    with Served(sample("serve-other-port"), lay_out(tmp_path_factory.mktemp("other"))) as served:
+        yield served
+
+
+@pytest.fixture(scope="session")
+def plain_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A service of one replica, whose file declares no contract."""
+    folder = lay_out(tmp_path_factory.mktemp("plain"), PLAIN)
+    with Served(sample("serve-one-replica"), folder) as served:
         yield served
 
 

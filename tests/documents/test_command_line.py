@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from tests.documents.samples import sample
-from tests.documents.serving import EVERY_TASK, PIPELINES, PLAIN, Served, lay_out
+from tests.documents.serving import EVERY_TASK, PIPELINES, Served, lay_out
 from tests.documents.shell import Outcome, run
 
 UNSAFE, UNLISTED = PIPELINES / "unsafe.py", PIPELINES / "unlisted.py"
@@ -84,10 +84,14 @@ def test_serve_refuses_an_unsafe_file_unless_told_otherwise(unsafe: Path) -> Non
     assert "Security validation failed" in outcome.stderr
 
 
-def test_serve_takes_another_port_when_one_is_in_use(service: Served, safe: Path) -> None:
-    in_use = run(f"telefuser serve ./pipeline.py --port {service.port}", safe)
+def test_serve_takes_another_port_when_one_is_in_use(
+    service: Served, limited_service: Served, safe: Path
+) -> None:
+    in_use = run(
+        limited_service.command.replace(str(limited_service.port), str(service.port)), safe
+    )
 
-    with Served(sample("serve-other-port"), safe) as other, other.http() as http:
+    with limited_service.http() as http:
         health = http.get("/v1/service/health")
 
     assert in_use.code == 1
@@ -95,16 +99,10 @@ def test_serve_takes_another_port_when_one_is_in_use(service: Served, safe: Path
     assert health.status_code == 200
 
 
-def test_serve_makes_i2v_of_a_file_without_a_contract_unless_told(tmp_path: Path) -> None:
-    command, task = sample("serve-default-task"), " --task t2v"
-    assert command.endswith(task)
+def test_serve_makes_i2v_of_a_file_without_a_contract_unless_told(plain_service: Served) -> None:
+    metadata = metadata_of(plain_service)
 
-    with (
-        Served(command.removesuffix(task), lay_out(tmp_path, PLAIN)) as served,
-        served.http() as http,
-    ):
-        metadata = http.get("/v1/service/metadata").json()
-
+    assert "--task" not in plain_service.command
     assert (metadata["task"], metadata["supported_tasks"]) == ("i2v", ["i2v"])
 
 

@@ -281,6 +281,12 @@ def test_health_is_the_documented_one(ask: Ask) -> None:
     assert re.fullmatch(TIME + "Z", answer.json["timestamp"])
 
 
+def test_server_that_runs_answers_the_check(ask: Ask) -> None:
+    answer = ask("check-server")
+
+    assert (answer.code, answer.http_status) == (0, 200)
+
+
 def test_service_status_counts_what_the_service_does(ask: Ask, finished: str) -> None:
     answer = ask("get-service-status")
 
