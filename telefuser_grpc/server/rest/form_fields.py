@@ -52,12 +52,16 @@ def form_fields(
 
 def contents(form: Form) -> dict[str, str]:
     """Returns the checksums of a form's files by the fields that they have become."""
-    return {_field(name, file): f"sha256:{file.upload.sha256}" for name, file in form.files.items()}
+    return {
+        _field(name, file): f"sha256:{file.upload.sha256}"
+        for name, files in form.files.items()
+        for file in files
+    }
 
 
 def _media(form: Form) -> dict[str, str]:
     media: dict[str, str] = {}
-    for name, file in form.files.items():
+    for name, (file,) in form.files.items():
         field = _field(name, file)
         if field in media:
             raise Malformed([_doubled(field)])

@@ -34,6 +34,39 @@ FILE_FIELDS: Mapping[str, str] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Takes:
+    """What files a form may have.
+
+    Attributes:
+        files: How many of each field.
+        or_texts: Those of the fields that may be given as a text instead.
+    """
+
+    files: Mapping[str, int]
+    or_texts: frozenset[str] = frozenset()
+
+    def check_text(self, name: str) -> None:
+        """Refuses a text where only a file will do. Raises Malformed."""
+        if name in self.files and name not in self.or_texts:
+            why = f"must be a file; with curl, write -F '{name}=@<path>'"
+            raise Malformed([detail(["body", name], why, "file_type")])
+
+    def check_file(self, name: str, given: int) -> None:
+        """Refuses a file that is one too many. Raises Malformed."""
+        most = self.files.get(name, 0)
+        if given < most:
+            return
+        if most == 0:
+            why = f"takes no file; files are {', '.join(self.files)}"
+            raise Malformed([detail(["body", name], why, "extra_forbidden")])
+        told = "is given twice; send one file" if most == 1 else f"has more than {most} files"
+        raise Malformed([detail(["body", name], told, "duplicate")])
+
+
+TASK_FILES = Takes(files=dict.fromkeys(FILE_FIELDS, 1))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FormFile:
     """A file of a form: the upload that it has become, and what its sender called it."""
 
@@ -44,14 +77,16 @@ class FormFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Form:
-    """A whole form: the texts of each field in their order, and the files by their field."""
+    """A whole form: the texts and the files of each field, in their order."""
 
     texts: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    files: Mapping[str, FormFile] = field(default_factory=dict)
+    files: Mapping[str, Sequence[FormFile]] = field(default_factory=dict)
 
 
 @asynccontextmanager
-async def received(bodies: AsyncIterator[HttpBody], uploads: Uploads) -> AsyncIterator[Form]:
+async def received(
+    bodies: AsyncIterator[HttpBody], uploads: Uploads, takes: Takes = TASK_FILES
+) -> AsyncIterator[Form]:
     """Reads a form. Its uploads are there until the block is left, however it is left.
 
     Raises:
@@ -64,9 +99,9 @@ async def received(bodies: AsyncIterator[HttpBody], uploads: Uploads) -> AsyncIt
         kind, options = _content_type(first.content_type)
         match kind:
             case "multipart/form-data":
-                yield await _read_multipart(pieces, options, _Parts(uploads, stack))
+                yield await _read_multipart(pieces, options, _Parts(uploads, takes, stack))
             case "application/x-www-form-urlencoded":
-                yield await _read_urlencoded(pieces)
+                yield await _read_urlencoded(pieces, takes)
             case given:
                 raise UnsupportedContentType(given, (MULTIPART, URLENCODED))
 
@@ -103,7 +138,7 @@ async def _take_all(pieces: AsyncIterator[bytes], reader: PartReader, parts: "_P
             await parts.take(event)
 
 
-async def _read_urlencoded(pieces: AsyncIterator[bytes]) -> Form:
+async def _read_urlencoded(pieces: AsyncIterator[bytes], takes: Takes) -> Form:
     data = bytearray()
     async for piece in pieces:
         data += piece
@@ -115,7 +150,7 @@ async def _read_urlencoded(pieces: AsyncIterator[bytes]) -> Form:
     texts: dict[str, list[str]] = {}
     for name, text in _pairs(bytes(data)):
         if text:
-            _check_text_name(name)
+            takes.check_text(name)
         texts.setdefault(name, []).append(text)
     return Form(texts=texts)
 
@@ -134,11 +169,12 @@ def _pairs(data: bytes) -> list[tuple[str, str]]:
 class _Parts:
     """Takes the parts of one form; the stack removes what has become of its files."""
 
-    def __init__(self, uploads: Uploads, stack: AsyncExitStack) -> None:
+    def __init__(self, uploads: Uploads, takes: Takes, stack: AsyncExitStack) -> None:
         self._uploads = uploads
+        self._takes = takes
         self._stack = stack
         self._texts: dict[str, list[str]] = {}
-        self._files: dict[str, FormFile] = {}
+        self._files: dict[str, list[FormFile]] = {}
         self._text_bytes = 0
         self._part = PartStart(name="", filename=None, content_type="")
         self._text = bytearray()
@@ -159,7 +195,7 @@ class _Parts:
                 if event.filename:
                     self._sink = await self._open(event.name)
             case PartData(data=data) if self._part.filename is None:
-                _check_text_name(self._part.name)
+                self._takes.check_text(self._part.name)
                 self._text += data
                 self._count(data)
             case PartData(data=data):
@@ -185,24 +221,15 @@ class _Parts:
 
     async def _open(self, name: str) -> UploadSink:
         """Opens a sink for a file; what a browser sends for no file never comes here."""
-        if name not in FILE_FIELDS:
-            why = f"takes no file; files are {', '.join(FILE_FIELDS)}"
-            raise Malformed([detail(["body", name], why, "extra_forbidden")])
-        if name in self._files:
-            raise Malformed([detail(["body", name], "is given twice; send one file", "duplicate")])
+        self._takes.check_file(name, len(self._files.get(name, ())))
         return await self._stack.enter_async_context(self._uploads.receive(field=name))
 
     async def _keep_file(self, sink: UploadSink) -> None:
         upload = await sink.finish()
         self._stack.push_async_callback(self._uploads.discard, upload.id)
-        self._files[self._part.name] = FormFile(
+        file = FormFile(
             upload=upload,
             filename=self._part.filename or "",
             content_type=self._part.content_type,
         )
-
-
-def _check_text_name(name: str) -> None:
-    if name in FILE_FIELDS:
-        why = f"must be a file; with curl, write -F '{name}=@<path>'"
-        raise Malformed([detail(["body", name], why, "file_type")])
+        self._files.setdefault(self._part.name, []).append(file)
