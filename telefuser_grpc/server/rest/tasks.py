@@ -14,11 +14,12 @@ from telefuser_grpc._gen.telefuser.rest.v1.rest_task_service_pb2_grpc import Res
 from telefuser_grpc.domain.kinds import KIND_PATTERN
 from telefuser_grpc.domain.task import Task, TaskState
 from telefuser_grpc.errors import InvalidPageToken, TaskNotFound, TeleFuserError
-from telefuser_grpc.scheduler.admission import MAX_REQUEST_ID_LENGTH, Admission, TaskRequest
+from telefuser_grpc.scheduler.admission import Admission, TaskRequest
 from telefuser_grpc.scheduler.desk import Desk
 from telefuser_grpc.scheduler.ports import Uploads
+from telefuser_grpc.server.idempotency import idempotency_key
 from telefuser_grpc.server.rest import sse
-from telefuser_grpc.server.rest.bodies import Malformed, detail, json_response, parse, validate
+from telefuser_grpc.server.rest.bodies import json_response, parse, validate
 from telefuser_grpc.server.rest.form_fields import contents, form_fields
 from telefuser_grpc.server.rest.forms import received
 from telefuser_grpc.server.rest.task_query import task_query, wrong_page_token
@@ -96,13 +97,13 @@ class RestTaskServicer(RestTaskServiceServicer):
         self, request: pb.CreateTaskRequest, context: Context
     ) -> pb.CreateTaskResponse:
         asked = parse(CreateTaskBody, request.body).request()
-        task = await self._admission.admit(replace(asked, request_id=_idempotency_key(context)))
+        task = await self._admission.admit(replace(asked, request_id=idempotency_key(context)))
         return pb.CreateTaskResponse(body=json_response(created_body(task)))
 
     async def CreateTaskFromForm(
         self, requests: AsyncIterator[pb.CreateTaskFromFormRequest], context: Context
     ) -> pb.CreateTaskFromFormResponse:
-        request_id = _idempotency_key(context)
+        request_id = idempotency_key(context)
         if not request_id:  # one that comes again is answered also when there is no room
             self._admission.check_room()
         async with received((each.body async for each in requests), self._uploads) as form:
@@ -223,16 +224,6 @@ def status_body(task: Task) -> dict[str, Any]:
         "progress": _progress(task),
         "last_sequence": task.sequence,
     }
-
-
-def _idempotency_key(context: Context) -> str:
-    """Returns the header that makes a request safe to repeat, or nothing."""
-    metadata = context.invocation_metadata() or ()
-    key = next((str(value) for name, value in metadata if name == "idempotency-key"), "")
-    if len(key) > MAX_REQUEST_ID_LENGTH:
-        why = f"is longer than {MAX_REQUEST_ID_LENGTH} characters; use a UUID"
-        raise Malformed([detail(["header", "Idempotency-Key"], why, "string_too_long")])
-    return key
 
 
 def _status_word(task: Task) -> str:
