@@ -31,6 +31,7 @@ from telefuser_grpc.scheduler.library import Library
 from telefuser_grpc.scheduler.limits import Limits
 from telefuser_grpc.scheduler.scheduler import Scheduler
 from telefuser_grpc.scheduler.service import Service, ServiceFacts
+from telefuser_grpc.server.interceptors.keys import KeyCheck
 from telefuser_grpc.server.rest.bodies import ErrorFormat
 from telefuser_grpc.server.server import Server, UseCases
 from telefuser_grpc.storage.artifacts import LocalArtifactStore
@@ -96,6 +97,7 @@ class Backend:
         pool: FakePool | None = None,
         enforcement: Enforcement = Enforcement.STRICT,
         error_format: ErrorFormat = ErrorFormat.DOCUMENTED,
+        keys: KeyCheck | None = None,
     ) -> None:
         self.root = folder / "cache"
         self.address = f"unix:{folder}/s.sock"
@@ -125,6 +127,7 @@ class Backend:
             self.use_cases,
             max_message_bytes=MAX_MESSAGE_BYTES,
             error_format=error_format,
+            keys=keys,
         )
         self.channel = grpc.aio.insecure_channel(self.address)
         self.task_service = task_service_pb2_grpc.TaskServiceStub(self.channel)
