@@ -81,6 +81,11 @@ class Desk:
             expected_starts={task_id: starts[task_id] for task_id in self._mine(tuple(starts))},
         )
 
+    def place(self, task_id: str) -> int | None:
+        """Returns the place of a task among all that wait, 1 for the next; None if it does not."""
+        waiting = self._scheduler.queue().waiting
+        return waiting.index(task_id) + 1 if task_id in waiting else None
+
     def running(self) -> Sequence[str]:
         """Returns the ids of the caller's tasks that run, the oldest first."""
         return self._mine(tuple(self._scheduler.running()))

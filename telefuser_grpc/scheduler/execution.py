@@ -1,7 +1,7 @@
 """The life of one task, from its admission to its end."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import datetime
@@ -41,7 +41,10 @@ STORAGE_RETRY_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class World:
-    """What an execution works with; `opened` is set when the pipeline is loaded."""
+    """What an execution works with; `opened` is set when the pipeline is loaded.
+
+    `lanes` say how many tasks run at once whose outputs are to lie in a folder of that name.
+    """
 
     tasks: TaskStore
     replicas: ReplicaPool
@@ -51,6 +54,7 @@ class World:
     estimates: Estimates
     opened: asyncio.Event
     spawn: Callable[[Coroutine[Any, Any, None]], object]
+    lanes: Mapping[str, asyncio.Semaphore]
 
 
 class Execution:
@@ -127,6 +131,8 @@ class Execution:
 
     async def _leased(self, lease: AsyncExitStack) -> Replica:
         with span("task.queue"):
+            if lane := self._world.lanes.get(self.task.output_name.partition("/")[0]):
+                await lease.enter_async_context(lane)
             waits_again = self.task.attempt > 0
             return await lease.enter_async_context(self._world.replicas.lease(first=waits_again))
 

@@ -39,6 +39,7 @@ class Scheduler:
             estimates=Estimates(),
             opened=asyncio.Event(),
             spawn=self._group.create_task,
+            lanes={name: asyncio.Semaphore(count) for name, count in limits.together.items()},
         )
         self._executions: dict[str, Execution] = {}
         self._reserved = 0

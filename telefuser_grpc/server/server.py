@@ -28,6 +28,7 @@ from telefuser_grpc._gen.telefuser.v1 import (
     task_service_pb2,
     task_service_pb2_grpc,
 )
+from telefuser_grpc._gen.wan.v1 import wan_service_pb2, wan_service_pb2_grpc
 from telefuser_grpc.errors import TeleFuserError
 from telefuser_grpc.scheduler.admission import Admission
 from telefuser_grpc.scheduler.desk import Desk
@@ -47,6 +48,9 @@ from telefuser_grpc.server.rest.system import RestSystemServicer
 from telefuser_grpc.server.rest.tasks import RestTaskServicer
 from telefuser_grpc.server.system import SystemServicer
 from telefuser_grpc.server.tasks import TaskServicer
+from telefuser_grpc.server.wan.errors import wan_wording
+from telefuser_grpc.server.wan.files import file_place as wan_file_place
+from telefuser_grpc.server.wan.servicer import WanParts, WanServicer
 from telefuser_grpc.server.wording import Wording, Wordings
 
 MODULES = (
@@ -57,6 +61,7 @@ MODULES = (
     rest_file_service_pb2,
     rest_system_service_pb2,
     rest_docs_service_pb2,
+    wan_service_pb2,
 )
 MAX_METADATA_BYTES = 128 * 1024
 OPTIONS = (
@@ -80,6 +85,7 @@ class UseCases:
     service: Service
     metrics: Callable[[], bytes] | None = None
     metrics_json: Callable[[], Mapping[str, Any]] | None = None
+    wan: WanParts | None = None
 
 
 class AddressInUse(TeleFuserError):
@@ -164,12 +170,30 @@ class Server:
         rest_docs_service_pb2_grpc.add_RestDocsServiceServicer_to_server(
             RestDocsServicer(_openapi), server
         )
+        if use.wan:
+            self._add_wan(use, use.wan)
         external_auth_pb2_grpc.add_AuthorizationServicer_to_server(
             FileGuard(use.library, self._places(use)), server
         )
 
+    def _add_wan(self, use: UseCases, parts: WanParts) -> None:
+        wan_service_pb2_grpc.add_WanServiceServicer_to_server(
+            WanServicer(
+                parts,
+                tasks=use.tasks,
+                admission=use.admission,
+                uploads=use.uploads,
+                library=use.library,
+                links=self._links,
+            ),
+            self._server,
+        )
+
     def _places(self, use: UseCases) -> list[FilePlace]:
-        return [file_place(use.library, self._wordings.documented)]
+        return [
+            file_place(use.library, self._wordings.documented),
+            wan_file_place(use.library),
+        ]
 
     def _add_standard_services(self) -> None:
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
@@ -184,6 +208,7 @@ def _other_wordings(documented: Wording) -> dict[str, Wording]:
     return {
         "/openai.v1.VideoService/": openai_wording(documented, VIDEO_NAMES),
         "/openai.": openai_wording(documented, IMAGE_NAMES),
+        "/wan.": wan_wording,
     }
 
 
