@@ -20,6 +20,11 @@ def notes(settings: Settings, sources: Mapping[str, str]) -> Iterator[str]:
     """Yields a sentence for each value that is allowed and may surprise."""
     if 0 < settings.port < 1024:
         yield f"{sources['port']}: ports below 1024 need privileges"
+    if settings.trust_gateway and settings.gateway:
+        yield (
+            f"{sources['trust_gateway']} is for a gateway elsewhere and has no effect beside"
+            f" the service's own; set {variable('gateway')}=false"
+        )
     if "max_concurrent_tasks" in sources:
         yield (
             f"{sources['max_concurrent_tasks']} is only reported;"

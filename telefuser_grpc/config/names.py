@@ -17,7 +17,7 @@ SPELLINGS: Mapping[str, tuple[str, ...]] = {  # where it is not the field's own;
     "rate_limit_rpm": ("RATE_LIMIT_RPM", "RATE_LIMIT_REQUESTS_PER_MINUTE"),
     "access_log": ("ENABLE_ACCESS_LOG", "ACCESS_LOG"),
 }
-OTHERS = frozenset({ENV_FILE, "SERVER"})  # not the service's, but somebody's
+OTHERS = frozenset({ENV_FILE, "SERVER", "API_KEY"})  # not the service's, but somebody's
 WITHOUT_EFFECT = frozenset(
     {
         "CACHE_MODE",

@@ -6,6 +6,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, FilePath, field_validator, model_validator
 
 from telefuser_grpc.config.values import (
+    ApiKeys,
     BaseUrl,
     Bytes,
     Enforcement,
@@ -55,6 +56,12 @@ class _Network(BaseModel):
     cors_origins: Words = Field((), description="Origins that browsers may call from")
     enable_openai_api: bool = Field(True, description="Whether the OpenAI paths are served")
     error_format: ErrorFormat = Field("documented", description="Form of REST error bodies")
+
+
+class _Callers(BaseModel):
+    api_keys: ApiKeys | None = Field(None, description="Who may call: name:key, name:key")
+    api_keys_file: FilePath | None = Field(None, description="More of them, a line name: key each")
+    trust_gateway: bool = Field(False, description="Whether a gateway elsewhere names the callers")
 
 
 class _RateLimit(BaseModel):
@@ -160,7 +167,7 @@ class _Telemetry(BaseModel):
 
 
 class Settings(
-    _Telemetry, _Security, _Storage, _Inputs, _Tasks, _RateLimit, _Network, _Pipeline
+    _Telemetry, _Security, _Storage, _Inputs, _Tasks, _RateLimit, _Callers, _Network, _Pipeline
 ):  # pydantic takes the fields of the last base first
     """What the service can be told; the values are checked, and fixed."""
 

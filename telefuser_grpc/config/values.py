@@ -6,7 +6,9 @@ from logging.handlers import SysLogHandler
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BeforeValidator
+from pydantic import AfterValidator, BeforeValidator, SecretStr
+
+from telefuser_grpc.domain.api_key import read_list
 
 Item = TypeVar("Item")
 
@@ -83,6 +85,17 @@ def _base_url(value: Any) -> Any:
     return value.rstrip("/") if isinstance(value, str) else value
 
 
+def _keys_in_a_row(value: Any) -> Any:
+    """Reads `["a:key", "key"]` too."""
+    return ",".join(map(str, _items(value))) if isinstance(value, str) else value
+
+
+def _keys(value: SecretStr) -> SecretStr:
+    if not read_list(value.get_secret_value()):
+        raise ValueError("has no key; write name:key, or leave it out")
+    return value
+
+
 Items = Annotated[tuple[Item, ...], BeforeValidator(_items)]
 Paths = Items[Path]
 Words = Items[str]
@@ -90,6 +103,8 @@ Bytes = Annotated[int, BeforeValidator(_bytes)]
 Seconds = Annotated[float, BeforeValidator(_seconds)]
 BaseUrl = Annotated[str, BeforeValidator(_base_url)]
 Word = Annotated[str, BeforeValidator(_lower)]
+
+ApiKeys = Annotated[SecretStr, AfterValidator(_keys), BeforeValidator(_keys_in_a_row)]
 
 SecurityLevel = Annotated[
     Literal["NONE", "BASIC", "STRICT", "SANDBOX"],

@@ -111,6 +111,15 @@ def test_credentials_of_an_address_are_not_shown(
     assert facts(run)[name.lower()]["value"] == shown
 
 
+def test_keys_are_not_shown(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TELEFUSER_API_KEYS", "studio:swordfish-0123456789")
+
+    shown = run("config").stdout + run("config", "--json").stdout
+
+    assert row(run("config"), "api_keys")[1] == "**********"
+    assert "swordfish" not in shown
+
+
 def test_secret_is_stars_in_both_forms(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     class WithSecret(Settings):
         turn_credential: SecretStr = Field(SecretStr("swordfish"), description="A secret")

@@ -3,10 +3,12 @@
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from telefuser_grpc.config import PREFIX, Settings
 from tests.config.reading import Place
 
+KEY = "sk-0123456789abcdef"
 DOCUMENTED = {  # name, what is written, what is read, what holds without it
     "SECURITY_LEVEL": ("basic", "BASIC", "STRICT"),
     "ALLOW_UNSAFE": ("true", True, False),
@@ -67,6 +69,9 @@ OURS = {
     "WARMUP": ("true", True, False),
     "PREVIEW_INTERVAL": ("0", 0.0, 1.0),
     "GATEWAY": ("false", False, True),
+    "API_KEYS": (f"a:{KEY}, {KEY}2", SecretStr(f"a:{KEY},{KEY}2"), None),
+    "API_KEYS_FILE": (__file__, Path(__file__), None),
+    "TRUST_GATEWAY": ("true", True, False),
     "PUBLIC_BASE_URL": ("https://v.example.com/", "https://v.example.com", None),
     "CORS_ORIGINS": ('["https://a", "https://b"]', ("https://a", "https://b"), ()),
     "ERROR_FORMAT": ("upstream", "upstream", "documented"),
@@ -202,6 +207,46 @@ def test_log_file_must_be_named_for_a_sink_that_writes_one(sink: str, place: Pla
     place.environment["TELEFUSER_LOG_SINK"] = sink
 
     assert place.refusal() == f"TELEFUSER_LOG_SINK={sink} needs TELEFUSER_LOG_FILE"
+
+
+@pytest.mark.parametrize(
+    ("written", "refusal"),
+    [
+        (" , ", "has no key; write name:key, or leave it out"),
+        (f"studio:{KEY},lab:", "entry 2 has no key of 1 to 512 visible ASCII characters; make one"),
+        (f"studio:{KEY},lab:{KEY}", "studio and lab have the same key; give each its own"),
+        (f"two words:{KEY}", "entry 1 must be name: key, and the name of letters, digits"),
+    ],
+)
+def test_keys_that_are_written_wrongly_are_refused_and_not_shown(
+    written: str, refusal: str, place: Place
+) -> None:
+    place.environment["TELEFUSER_API_KEYS"] = written
+
+    assert place.refusal().startswith(f"TELEFUSER_API_KEYS: {refusal}")
+    assert KEY not in place.refusal()
+
+
+def test_keys_may_be_a_json_list(place: Place) -> None:
+    place.environment["TELEFUSER_API_KEYS"] = f'["a:{KEY}", "{KEY}2"]'
+
+    assert place.value("api_keys") == SecretStr(f"a:{KEY},{KEY}2")
+
+
+def test_file_of_keys_that_does_not_exist_is_refused(place: Place) -> None:
+    place.environment["TELEFUSER_API_KEYS_FILE"] = "/no/such/keys"
+
+    assert place.refusal() == "TELEFUSER_API_KEYS_FILE: must name a file that exists"
+
+
+def test_trust_in_a_gateway_beside_ones_own_is_pointed_out(place: Place) -> None:
+    place.environment["TELEFUSER_TRUST_GATEWAY"] = "true"
+
+    (warning,) = place.load().warnings
+    silent = place.load(gateway=False).warnings
+
+    assert warning.endswith("has no effect beside the service's own; set TELEFUSER_GATEWAY=false")
+    assert silent == ()
 
 
 def test_certificates_that_do_not_exist_are_refused(place: Place) -> None:
