@@ -28,20 +28,28 @@ class Attendance:
 
     @asynccontextmanager
     async def attend(self, task: Task, *, may_return: bool) -> AsyncIterator[None]:
-        """Waits for a task inside the block; one who may return leaves it a while to live."""
+        """Waits for a task inside the block; one who may return leaves it a while to live.
+
+        Who was told of an error is not waited for.
+        """
         self._waiting[task.id] += 1
         try:
             yield
+        except TeleFuserError:
+            may_return = False
+            raise
         finally:
             self._waiting[task.id] -= 1
             if not self._waiting[task.id]:
                 del self._waiting[task.id]
-                self._leave(task.id, self._return_seconds if may_return else 0)
+                self.leave(task, may_return=may_return)
 
-    def _leave(self, task_id: str, seconds: float) -> None:
-        if not self._tasks.holds(task_id):
+    def leave(self, task: Task, *, may_return: bool) -> None:
+        """Ends a task that nobody waits for, unless somebody comes in time."""
+        if task.id in self._waiting or not self._tasks.holds(task.id):
             return
-        leaving = asyncio.create_task(self._cancel(task_id, seconds))
+        seconds = self._return_seconds if may_return else 0
+        leaving = asyncio.create_task(self._cancel(task.id, seconds))
         self._leaving.add(leaving)
         leaving.add_done_callback(self._leaving.discard)
 

@@ -1,5 +1,6 @@
 """The official error object, beside the documented `detail`."""
 
+import re
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
@@ -15,14 +16,25 @@ CODES = {
 }
 RETRIED = frozenset({408, 429, 503})
 """What a caller may try again; a task that was created may not be created twice."""
-IMAGE_NAMES = {"first_image_path": "image", "resolution": "size", "task": "model"}
+IMAGE_NAMES = {
+    "first_image_path": "image",
+    "resolution": "size",
+    "width": "size",
+    "height": "size",
+    "aspect_ratio": "size",
+    "task": "model",
+}
 VIDEO_NAMES = {
     "first_image_path": "input_reference",
     "ref_video_path": "input_reference",
     "resolution": "size",
+    "width": "size",
+    "height": "size",
+    "aspect_ratio": "size",
     "target_video_length": "seconds",
     "task": "model",
 }
+SOURCE_NAMES = {**VIDEO_NAMES, "first_image_path": "video", "ref_video_path": "video"}
 
 
 def openai_wording(documented: Wording, names: Mapping[str, str]) -> Wording:
@@ -34,7 +46,7 @@ def error_object(error: TeleFuserError, names: Mapping[str, str]) -> dict[str, A
     """Writes an error as the official SDKs read it."""
     violation = error.violations[0] if error.violations else None
     return {
-        "message": error.message,
+        "message": _own_words(error.message, names),
         "type": _type(error.http_status),
         "param": names.get(violation.field, violation.field) if violation else None,
         "code": _code(error),
@@ -45,9 +57,32 @@ def _refusal(documented: Wording, names: Mapping[str, str], error: TeleFuserErro
     may_retry = error.http_status in RETRIED and not isinstance(error, TaskFailed)
     return Refusal(
         status=error.http_status,
-        body={"error": error_object(error, names), **documented(error).body},
+        body={"error": error_object(error, names), **_renamed(documented(error).body, names)},
         headers={**common_headers(error), "x-should-retry": str(may_retry).lower()},
     )
+
+
+def _renamed(body: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    """Says of the fields in a documented body what their callers call them."""
+    renamed = dict(body)
+    if isinstance(renamed["detail"], list):
+        renamed["detail"] = [
+            each
+            | {
+                "loc": [names.get(part, part) for part in each["loc"]],
+                "msg": _own_words(each["msg"], names),
+            }
+            for each in renamed["detail"]
+        ]
+    if "message" in renamed:
+        renamed["message"] = _own_words(renamed["message"], names)
+    return renamed
+
+
+def _own_words(text: str, names: Mapping[str, str]) -> str:
+    """Renames the fields with which sentences begin."""
+    fields = "|".join(names)
+    return re.sub(rf"(^|; )({fields})(?=:? )", lambda found: found[1] + names[found[2]], text)
 
 
 def _type(status: int) -> str:
@@ -57,6 +92,8 @@ def _type(status: int) -> str:
 
 
 def _code(error: TeleFuserError) -> str:
+    if isinstance(error, TaskFailed):
+        return error.metadata.get("reason", error.reason).lower()
     if isinstance(error, InvalidRequest) and error.violations:
         kind = error.violations[0].type
         generic = "invalid_value" if error.reason == "INVALID_FIELDS" else error.reason.lower()

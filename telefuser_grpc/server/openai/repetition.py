@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 from telefuser_grpc.scheduler.admission import TaskRequest
-from telefuser_grpc.server.idempotency import idempotency_key
+from telefuser_grpc.server.rest.idempotency import idempotency_key
 from telefuser_grpc.server.rpc import Context
 
 COUNT = "x-stainless-retry-count"
@@ -53,7 +53,7 @@ class Repetition:
     def marked(self, request: TaskRequest, number: int = 0) -> TaskRequest:
         """Returns the request, the so-many-eth of its call, so that it is known again."""
         if not self.request_id:
-            return replace(request, resends=self.resends, sender=self.sender)
+            return replace(request, resends=self.resends, sender=f"{self.sender}#{number}")
         key = hashlib.sha256(self.request_id.encode()).hexdigest()
         return replace(request, request_id=f"{key}.{number}" if number else self.request_id)
 

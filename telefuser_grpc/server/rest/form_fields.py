@@ -45,7 +45,7 @@ def form_fields(
     plain = {name: values[0] if len(values) == 1 else values for name, values in given.items()}
     parameters = _parameters(contract, {**plain, **media})
     return media | {
-        name: plain[name] if name in model_fields else _read(values, parameters.get(name))
+        name: plain[name] if name in model_fields else read_texts(values, parameters.get(name))
         for name, values in given.items()
     }
 
@@ -102,12 +102,12 @@ def _parameters(contract: PipelineContract, fields: Mapping[str, Any]) -> Mappin
         return {}
 
 
-def _read(values: Sequence[str], parameter: Parameter | None) -> Any:
+def read_texts(values: Sequence[str], parameter: Parameter | None) -> Any:
     """Reads the texts of one field by its declared type; a text that is none of it stays."""
     if parameter is not None and parameter.type == "array":
         return _array(values)
     if len(values) > 1:
-        return [_read([each], parameter) for each in values]
+        return [read_texts([each], parameter) for each in values]
     text = values[0]
     match parameter.type if parameter else "":
         case "string":

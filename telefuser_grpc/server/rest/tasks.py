@@ -17,11 +17,11 @@ from telefuser_grpc.errors import InvalidPageToken, TaskNotFound, TeleFuserError
 from telefuser_grpc.scheduler.admission import Admission, TaskRequest
 from telefuser_grpc.scheduler.desk import Desk
 from telefuser_grpc.scheduler.ports import Uploads
-from telefuser_grpc.server.idempotency import idempotency_key
 from telefuser_grpc.server.rest import sse
 from telefuser_grpc.server.rest.bodies import json_response, parse, validate
 from telefuser_grpc.server.rest.form_fields import contents, form_fields
 from telefuser_grpc.server.rest.forms import received
+from telefuser_grpc.server.rest.idempotency import idempotency_key
 from telefuser_grpc.server.rest.task_query import task_query, wrong_page_token
 from telefuser_grpc.server.rpc import Context
 
