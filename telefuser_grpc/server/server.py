@@ -40,7 +40,11 @@ from telefuser_grpc.server.file_guard import FileGuard, FilePlace
 from telefuser_grpc.server.interceptors.boundary import Boundary
 from telefuser_grpc.server.interceptors.keys import KeyCheck
 from telefuser_grpc.server.links import Links
+from telefuser_grpc.server.openai.absent import Absent
 from telefuser_grpc.server.openai.errors import IMAGE_NAMES, VIDEO_NAMES, openai_wording
+from telefuser_grpc.server.openai.gallery import Gallery
+from telefuser_grpc.server.openai.services import MODULES as IMAGE_MODULES
+from telefuser_grpc.server.openai.services import add_image_services
 from telefuser_grpc.server.rest.bodies import ErrorFormat, documented_wording
 from telefuser_grpc.server.rest.docs import RestDocsServicer
 from telefuser_grpc.server.rest.files import RestFileServicer, file_place
@@ -170,10 +174,25 @@ class Server:
         rest_docs_service_pb2_grpc.add_RestDocsServiceServicer_to_server(
             RestDocsServicer(_openapi), server
         )
+        if self._serves_openai:
+            self._add_images(use)
+        else:
+            server.add_generic_rpc_handlers((Absent("openai"),))
         if use.wan:
             self._add_wan(use, use.wan)
         external_auth_pb2_grpc.add_AuthorizationServicer_to_server(
             FileGuard(use.library, self._places(use)), server
+        )
+
+    def _add_images(self, use: UseCases) -> None:
+        add_image_services(
+            self._server,
+            tasks=use.tasks,
+            admission=use.admission,
+            uploads=use.uploads,
+            service=use.service,
+            gallery=Gallery(tasks=use.tasks, library=use.library),
+            links=self._links,
         )
 
     def _add_wan(self, use: UseCases, parts: WanParts) -> None:
@@ -193,12 +212,20 @@ class Server:
         return [
             file_place(use.library, self._wordings.documented),
             wan_file_place(use.library),
+            *(self._openai_places(use) if self._serves_openai else ()),
+        ]
+
+    def _openai_places(self, use: UseCases) -> list[FilePlace]:
+        gallery = Gallery(tasks=use.tasks, library=use.library)
+        return [
+            gallery.place(self._wordings.of("/openai.v1.ImageService/")),
         ]
 
     def _add_standard_services(self) -> None:
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         channelz.add_channelz_servicer(self._server)
-        own = [name for module in MODULES for name in service_names(module)]
+        modules = (*MODULES, *(IMAGE_MODULES if self._serves_openai else ()))
+        own = [name for module in modules for name in service_names(module)]
         reflection.enable_server_reflection(
             [*own, health.SERVICE_NAME, reflection.SERVICE_NAME], self._server
         )
