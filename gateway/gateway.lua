@@ -102,8 +102,9 @@ local function without_secrets(target)
   local path, query = target:match("^([^?]*)%?(.*)$")
   if not query then return end
   local has_secret = false
-  query = query:gsub("([^&=]+)=([^&]*)", function(name, value)
-    if not SECRET_PARAMETERS[name:lower()] then return end
+  query = query:gsub("[^&]+", function(parameter) -- whole, for a pattern that searches takes its square
+    local name = parameter:match("^([^=]+)=")
+    if not name or not SECRET_PARAMETERS[name:lower()] then return end
     has_secret = true
     return name .. "=hidden"
   end)
