@@ -3,6 +3,7 @@
 
 local NOTES = "telefuser" -- what is remembered of the request until the response
 local UNLIMITED = 4294967295
+local MAX_HEADERS, MAX_HEADER_BYTES = 100, 60 * 1024 -- of a caller; Envoy's own limits leave room for ours
 
 local INTERNAL = { -- never shown to a REST caller
   "x-http-status", "x-error-json", "x-content-length", "x-rate-limited", "grpc-status",
@@ -75,6 +76,12 @@ local function unreadable(target)
   return rest:find("[\128-\255]") and "bytes that are not UTF-8"
 end
 
+local function is_overlong(headers)
+  local count, bytes = 0, 0
+  for name, value in pairs(headers) do count, bytes = count + 1, bytes + #name + #value end
+  return count > MAX_HEADERS or bytes > MAX_HEADER_BYTES
+end
+
 local function fresh_id()
   local random = io.open("/dev/urandom", "rb")
   local bytes = random:read(16)
@@ -145,6 +152,11 @@ function envoy_on_request(handle)
     notes:set(NOTES, "key_fault", KEY_FAULTS[fault])
   end
   if is_grpc(headers) then return end
+  if is_overlong(headers) then
+    local limit = ("more than %d headers, or %d bytes in them"):format(MAX_HEADERS, MAX_HEADER_BYTES)
+    handle:respond({ [":status"] = "431" }, "The request has " .. limit .. "; send fewer")
+    return
+  end
 
   remove_unspeakable(headers)
   if not (handle:filterContext()["trusts_proxies"] and headers:get("x-forwarded-host")) then
