@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from telefuser_grpc.config import ConfigError, Settings, embedded_pipeline
+from telefuser_grpc.domain.api_key import ApiKey
 from telefuser_grpc.domain.contract import Enforcement
 from telefuser_grpc.gateway.options import GatewayOptions, RateLimit
 from telefuser_grpc.media.downloads import Downloads
@@ -151,13 +152,16 @@ def max_message_bytes(settings: Settings) -> int:
     return _max_body_bytes(settings) + MEBIBYTE
 
 
-def gateway_options(settings: Settings, *, upstream: str, root: Path) -> GatewayOptions:
+def gateway_options(
+    settings: Settings, *, upstream: str, root: Path, keys: tuple[ApiKey, ...]
+) -> GatewayOptions:
     """Returns the options of the gateway beside the server."""
     return GatewayOptions(
         upstream=upstream,
         host=settings.host,
         port=settings.port,
         artifact_root=root,
+        api_keys=keys,
         rate_limit=_rate_limit(settings),
         trusted_proxies=1 if settings.trust_forwarded_for else 0,
         cors_origins=settings.cors_origins,

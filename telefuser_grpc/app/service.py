@@ -15,6 +15,7 @@ import uvloop
 
 from telefuser_grpc import __version__
 from telefuser_grpc.app import parts
+from telefuser_grpc.app.keys import LiveKeys, key_check, key_source, warn_of_openness
 from telefuser_grpc.config import ConfigError, Settings
 from telefuser_grpc.errors import NoCapacity, TeleFuserError
 from telefuser_grpc.gateway.options import GatewayError
@@ -181,11 +182,13 @@ class App:
         runtime = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="telefuser-")))
         socket = runtime / "server.sock"
         address = f"unix:{socket}" if settings.gateway else f"{settings.host}:{settings.port}"
+        keys = LiveKeys(key_source(settings))
         server = Server(
             address,
             use_cases,
             max_message_bytes=parts.max_message_bytes(settings),
             interceptors=interceptors,
+            keys=key_check(settings, keys),
             error_format=parts.error_format(settings),
             links=Links(settings.public_base_url or ""),
             serves_openai=settings.enable_openai_api,
@@ -193,10 +196,15 @@ class App:
         port = await server.start()
         stack.push_async_callback(server.stop, 0)  # should the gateway not start
         if settings.gateway:
-            options = parts.gateway_options(settings, upstream=str(socket), root=self._root)
+            options = parts.gateway_options(
+                settings, upstream=str(socket), root=self._root, keys=keys.current
+            )
             gateway = Gateway(options, runtime / "gateway")
             port = (await stack.enter_async_context(gateway)).port
+            keys.hand_to(gateway)
             stack.push_async_callback(server.stop, STREAM_GRACE_SECONDS)  # ends watchers first
+        stack.enter_context(keys)
+        warn_of_openness(settings, keys)
         logger.info("server listens", host=settings.host, port=port, gateway=settings.gateway)
 
     async def _open(
