@@ -16,6 +16,7 @@ from benchmarks import (
     faults,
     footprint,
     history,
+    large_files,
     latency,
     machine,
     replica,
@@ -41,6 +42,7 @@ BENCHMARKS: dict[str, Callable[[Lab], Rows]] = {
     "death": faults.death,
     "boot": faults.boot,
     "transfer": transfer.transfer,
+    "large": large_files.large_files,
     "memory": footprint.memory,
 }
 

@@ -31,10 +31,17 @@ def facts() -> dict[str, str]:
 
 def resident_mebibytes(pid: int) -> float:
     """Returns the memory of a process that is in RAM, shared pages included."""
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1]) / 1024
-    return 0.0
+    return _memory(pid, "VmRSS")
+
+
+def peak_mebibytes(pid: int) -> float:
+    """Returns the most of that since the process began, or since its peak was forgotten."""
+    return _memory(pid, "VmHWM")
+
+
+def forget_peak(pid: int) -> None:
+    """Lets the peak begin at what is in RAM now."""
+    Path(f"/proc/{pid}/clear_refs").write_text("5")
 
 
 def cpu_seconds(pid: int) -> float:
@@ -54,6 +61,13 @@ def children(pid: int) -> dict[int, str]:
         if int(rest.split()[1]) == pid:
             found[int(stat.parent.name)] = name
     return found
+
+
+def _memory(pid: int, name: str) -> float:
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith(f"{name}:"):
+            return int(line.split()[1]) / 1024
+    return 0.0
 
 
 def _processor() -> str:

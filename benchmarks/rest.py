@@ -4,10 +4,13 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 LAST_CHUNK = b""
 READ_BYTES = 2**20
+BOUNDARY = "benchmark"
+FORM_END = f"\r\n--{BOUNDARY}--\r\n".encode()
 
 
 class RestError(Exception):
@@ -28,6 +31,16 @@ class Connection:
     async def post(self, path: str, body: Mapping[str, Any]) -> Any:
         """Sends JSON and returns the JSON that is answered."""
         return json.loads(await self._call("POST", path, json.dumps(body).encode()))
+
+    async def send_form(self, path: str, fields: Mapping[str, str], name: str, file: Path) -> Any:
+        """Sends a form with one file, as it is read, and returns the JSON that is answered."""
+        self._writer.write(_form_start(path, fields, name, file))
+        with file.open("rb") as content:
+            while piece := content.read(READ_BYTES):
+                self._writer.write(piece)
+                await self._writer.drain()
+        self._writer.write(FORM_END)
+        return json.loads(b"".join([each async for each in self._pieces(await self._headers())]))
 
     async def events(self, path: str) -> AsyncGenerator[dict[str, Any], None]:
         """Yields the data of server-sent events until the stream ends."""
@@ -84,6 +97,22 @@ class Connection:
         size = int(await self._reader.readuntil(b"\r\n"), 16)
         chunk = await self._reader.readexactly(size + 2)
         return chunk[:-2]
+
+
+def _form_start(path: str, fields: Mapping[str, str], name: str, file: Path) -> bytes:
+    """Returns all of a request up to the content of its file."""
+    texts = "".join(f"{_part(field)}\r\n\r\n{text}\r\n" for field, text in fields.items())
+    start = f'{texts}{_part(name)}; filename="{file.name}"\r\n\r\n'
+    length = len(start.encode()) + file.stat().st_size + len(FORM_END)
+    head = (
+        f"POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {length}\r\n"
+        f"content-type: multipart/form-data; boundary={BOUNDARY}\r\n\r\n"
+    )
+    return (head + start).encode()
+
+
+def _part(name: str) -> str:
+    return f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="{name}"'
 
 
 @asynccontextmanager

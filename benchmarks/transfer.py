@@ -24,7 +24,7 @@ async def transfer(lab: Lab) -> Rows:
     folder = lab.folder()
     clips = {size: folder / f"{size}.mp4" for size in (DOWNLOAD_MEBIBYTES, UPLOAD_MEBIBYTES)}
     for size, clip in clips.items():
-        await asyncio.to_thread(_write_clip, clip, size)
+        await asyncio.to_thread(write_clip, clip, size)
     for gateway in (False, True):
         way = "through Envoy" if gateway else "direct"
         async with (
@@ -83,7 +83,7 @@ async def _upload(client: native.Native, content: bytes) -> int:
     return response.upload.size_bytes
 
 
-def _write_clip(path: Path, mebibytes: int) -> None:
+def write_clip(path: Path, mebibytes: int) -> None:
     """Writes a valid clip of that size: one second of black, and a box that players skip."""
     import av
 

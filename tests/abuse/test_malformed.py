@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import re
+import time
 from collections import Counter
 from collections.abc import Iterator
 
@@ -30,6 +31,7 @@ KINDS = {
 COUNT = int(os.environ.get("MALFORMED_REQUESTS", "1000"))
 WARMTH = 100  # requests of each kind before the memory is counted
 GROWTH_MEBIBYTES = {SERVER: 12, ENVOY: 12}
+LONG, AT_ONCE_SECONDS = 40_000, 5.0  # what takes the square of its length takes minutes
 LINGERING = 8  # descriptors of connections that are just being closed
 LEAKS = re.compile(
     rb"Traceback|File \"|\.py\b|telefuser_grpc|python_multipart|pydantic|asyncio|sqlite|/usr/|/tmp/"
@@ -83,13 +85,37 @@ def test_unknown_transfer_coding_is_the_fault_of_the_request(
 
 
 @pytest.mark.parametrize(
-    ("path", "status"), [(b"/v1/tasks/none/status?a=", 404), (b"/v1/tasks?status=", 422)]
+    ("path", "status"),
+    [
+        (b"/v1/tasks/none/status?a=", 404),
+        (b"/v1/tasks?status=", 422),
+        (b"/v1/tasks/none/status?", 404),
+        (b"/v1/files/download/none?", 404),
+    ],
 )
-def test_long_query_is_answered_by_the_service(service: Service, path: bytes, status: int) -> None:
-    answer = ask(service.port, request(b"GET", path + b"a" * 40_000))
+def test_long_query_is_answered_by_the_service_at_once(
+    service: Service, path: bytes, status: int
+) -> None:
+    start = time.monotonic()
+
+    answer = ask(service.port, request(b"GET", path + b"a" * LONG))
 
     assert answer is not None
     assert (answer.status, b"metadata" in answer.body) == (status, False)
+    assert time.monotonic() - start < AT_ONCE_SECONDS
+
+
+@pytest.mark.parametrize("target", [b"/v1/files/download/film.mp4", b"/v1/tasks/film/status"])
+def test_headers_are_taken_or_too_many(service: Service, target: bytes) -> None:
+    statuses = []
+    for count in range(80, 140):
+        headers = [(b"A-%d" % number, b"") for number in range(count)]
+        answer = ask(service.port, request(b"GET", target, headers))
+        statuses.append(answer.status if answer else None)
+
+    taken = statuses.count(200)
+    assert 0 < taken < len(statuses)
+    assert statuses == [200] * taken + [431] * (len(statuses) - taken)
 
 
 def attack(service: Service, kind: str, count: int) -> None:
