@@ -4,7 +4,7 @@ from telefuser_grpc.domain.artifact import Artifact
 from telefuser_grpc.domain.artifact_name import parse_artifact_name
 from telefuser_grpc.errors import ArtifactNotFound, TaskNotFound
 from telefuser_grpc.scheduler.desk import Desk
-from telefuser_grpc.scheduler.ports import ArtifactStore
+from telefuser_grpc.scheduler.ports import ArtifactStore, Derivation
 
 
 class Library:
@@ -39,6 +39,10 @@ class Library:
     async def open_path(self, artifact: Artifact) -> str:
         """Returns the absolute path of an artifact's file. Raises ArtifactNotFound."""
         return await self._artifacts.open_path(artifact)
+
+    async def derived(self, artifact: Artifact, derivation: Derivation) -> Artifact:
+        """Returns a file made from an artifact, as `ArtifactStore.derived`."""
+        return await self._artifacts.derived(artifact, derivation)
 
     async def _made_by(self, task_id: str) -> tuple[Artifact, ...]:
         try:

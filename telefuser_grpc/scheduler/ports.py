@@ -1,6 +1,6 @@
 """What the scheduler needs from the world. The docstrings are the contract of every adapter."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -278,6 +278,20 @@ class ReplicaPool(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Derivation:
+    """A file that can be made from an artifact at any time.
+
+    Attributes:
+        name: What it is called, with an extension that tells its type.
+        make: Writes it, given the artifact's path and its own; runs in a thread.
+    """
+
+    name: str
+    content_type: str
+    make: Callable[[str, str], None]
+
+
 class ArtifactStore(Protocol):
     """Keeps the files of tasks, each task in a folder of its own."""
 
@@ -308,6 +322,17 @@ class ArtifactStore(Protocol):
 
         Raises:
             ArtifactNotFound, AccessDenied
+        """
+        ...
+
+    async def derived(self, artifact: Artifact, derivation: Derivation) -> Artifact:
+        """Returns a file made from an artifact, which is made once and lies beside the outputs.
+
+        It goes with its task, and no listing names it.
+
+        Raises:
+            ArtifactNotFound, StorageFull
+            TeleFuserError: From `make`; nothing is left then.
         """
         ...
 

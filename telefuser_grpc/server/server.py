@@ -10,6 +10,7 @@ from grpc_health.v1 import health, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from telefuser_grpc._gen.envoy.service.auth.v3 import external_auth_pb2_grpc
+from telefuser_grpc._gen.openai.v1 import video_service_pb2, video_service_pb2_grpc
 from telefuser_grpc._gen.telefuser.rest.v1 import (
     rest_docs_service_pb2,
     rest_docs_service_pb2_grpc,
@@ -41,10 +42,17 @@ from telefuser_grpc.server.interceptors.boundary import Boundary
 from telefuser_grpc.server.interceptors.keys import KeyCheck
 from telefuser_grpc.server.links import Links
 from telefuser_grpc.server.openai.absent import Absent
-from telefuser_grpc.server.openai.errors import IMAGE_NAMES, VIDEO_NAMES, openai_wording
+from telefuser_grpc.server.openai.errors import (
+    IMAGE_NAMES,
+    SOURCE_NAMES,
+    VIDEO_NAMES,
+    openai_wording,
+)
 from telefuser_grpc.server.openai.gallery import Gallery
 from telefuser_grpc.server.openai.services import MODULES as IMAGE_MODULES
 from telefuser_grpc.server.openai.services import add_image_services
+from telefuser_grpc.server.openai.video_content import VideoFiles
+from telefuser_grpc.server.openai.videos import VideoParts, VideoServicer
 from telefuser_grpc.server.rest.bodies import ErrorFormat, documented_wording
 from telefuser_grpc.server.rest.docs import RestDocsServicer
 from telefuser_grpc.server.rest.files import RestFileServicer, file_place
@@ -113,11 +121,14 @@ class Server:
         error_format: ErrorFormat = ErrorFormat.DOCUMENTED,
         links: Links | None = None,
         serves_openai: bool = True,
+        kept_seconds: float = 0.0,
     ) -> None:
         self._address = address
         documented = documented_wording(error_format)
         self._links = links or Links()
         self._serves_openai = serves_openai
+        self._kept_seconds = kept_seconds
+        self._max_message_bytes = max_message_bytes
         self._wordings = Wordings(documented, _other_wordings(documented))
         limits = [
             ("grpc.max_receive_message_length", max_message_bytes),
@@ -175,6 +186,7 @@ class Server:
             RestDocsServicer(_openapi), server
         )
         if self._serves_openai:
+            self._add_videos(use)
             self._add_images(use)
         else:
             server.add_generic_rpc_handlers((Absent("openai"),))
@@ -182,6 +194,20 @@ class Server:
             self._add_wan(use, use.wan)
         external_auth_pb2_grpc.add_AuthorizationServicer_to_server(
             FileGuard(use.library, self._places(use)), server
+        )
+
+    def _add_videos(self, use: UseCases) -> None:
+        parts = VideoParts(
+            tasks=use.tasks,
+            admission=use.admission,
+            uploads=use.uploads,
+            library=use.library,
+            links=self._links,
+            max_json_bytes=self._max_message_bytes,
+            kept_seconds=self._kept_seconds,
+        )
+        video_service_pb2_grpc.add_VideoServiceServicer_to_server(
+            VideoServicer(parts), self._server
         )
 
     def _add_images(self, use: UseCases) -> None:
@@ -216,15 +242,17 @@ class Server:
         ]
 
     def _openai_places(self, use: UseCases) -> list[FilePlace]:
+        videos = VideoFiles(tasks=use.tasks, library=use.library)
         gallery = Gallery(tasks=use.tasks, library=use.library)
         return [
             gallery.place(self._wordings.of("/openai.v1.ImageService/")),
+            videos.place(self._wordings.of("/openai.v1.VideoService/")),
         ]
 
     def _add_standard_services(self) -> None:
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         channelz.add_channelz_servicer(self._server)
-        modules = (*MODULES, *(IMAGE_MODULES if self._serves_openai else ()))
+        modules = (*MODULES, *((video_service_pb2, *IMAGE_MODULES) if self._serves_openai else ()))
         own = [name for module in modules for name in service_names(module)]
         reflection.enable_server_reflection(
             [*own, health.SERVICE_NAME, reflection.SERVICE_NAME], self._server
@@ -233,6 +261,8 @@ class Server:
 
 def _other_wordings(documented: Wording) -> dict[str, Wording]:
     return {
+        "/openai.v1.VideoService/EditVideo": openai_wording(documented, SOURCE_NAMES),
+        "/openai.v1.VideoService/ExtendVideo": openai_wording(documented, SOURCE_NAMES),
         "/openai.v1.VideoService/": openai_wording(documented, VIDEO_NAMES),
         "/openai.": openai_wording(documented, IMAGE_NAMES),
         "/wan.": wan_wording,

@@ -2,22 +2,28 @@
 
 <root>/tasks/<task id>/inputs/
                        outputs/videos/ · outputs/images/    what callers may read
+                       outputs/derived/                     what was made from that
                        tmp/<attempt>/                       where attempts write
 <root>/trash/                                               what is being removed
 """
 
+import asyncio
 import errno
+import hashlib
 import os
+import secrets
 import shutil
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path, PurePosixPath
+from weakref import WeakValueDictionary
 
-from telefuser_grpc.domain.artifact import Artifact, OutputFile
+from telefuser_grpc.domain.artifact import Artifact, MediaFacts, OutputFile
 from telefuser_grpc.domain.kinds import MediaType
 from telefuser_grpc.errors import AccessDenied, ArtifactNotFound, OutputInvalid, StorageFull
+from telefuser_grpc.scheduler.ports import Derivation
 from telefuser_grpc.storage.clock import utc_now
 from telefuser_grpc.storage.thread import in_thread
 from telefuser_grpc.storage.trash import remove_folder
@@ -31,6 +37,7 @@ class LocalArtifactStore:
     def __init__(self, root: Path, *, clock: Callable[[], datetime] = utc_now) -> None:
         self._root = root.absolute()
         self._clock = clock
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def prepare(self, task_id: str, attempt: int) -> str:
         scratch = self._folder(task_id) / "tmp" / str(attempt)
@@ -67,6 +74,21 @@ class LocalArtifactStore:
         outputs = self._folder(artifact.task_id) / "outputs"
         return await in_thread(_existing, self._root / artifact.path, outputs, artifact.id)
 
+    async def derived(self, artifact: Artifact, derivation: Derivation) -> Artifact:
+        source = Path(await self.open_path(artifact))
+        folder = self._folder(artifact.task_id) / "outputs" / "derived"
+        target = folder / f"{artifact.sha256[:16]}_{derivation.name}"
+        async with self._turns.setdefault(str(target), asyncio.Lock()):
+            size, sha256 = await in_thread(_derive, source, target, derivation)
+        return Artifact(
+            task_id=artifact.task_id,
+            path=target.relative_to(self._root).as_posix(),
+            size_bytes=size,
+            sha256=sha256,
+            created_at=artifact.created_at,
+            facts=MediaFacts(content_type=derivation.content_type),
+        )
+
     def input_path(self, task_id: str, name: str) -> str:
         return str(self._folder(task_id) / "inputs" / _inner_path(name))
 
@@ -83,6 +105,23 @@ class LocalArtifactStore:
                 Path(file.path).replace(target)
             for folder in _with_parents({target.parent for target in targets}, self._root):
                 _sync_folder(folder)
+
+
+def _derive(source: Path, target: Path, derivation: Derivation) -> tuple[int, str]:
+    """Makes a file unless it is there; returns its size and checksum."""
+    if not target.is_file():
+        part = target.with_name(f"{target.name}.{secrets.token_hex(4)}.part")
+        try:
+            with _refusals():
+                target.parent.mkdir(exist_ok=True)  # not its parents: the task may be gone
+                derivation.make(str(source), str(part))
+                part.replace(target)
+        except FileNotFoundError as error:
+            raise ArtifactNotFound(target.name) from error
+        finally:
+            part.unlink(missing_ok=True)
+    content = target.read_bytes()
+    return len(content), hashlib.sha256(content).hexdigest()
 
 
 def _inner_path(name: str) -> PurePosixPath:

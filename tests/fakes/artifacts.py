@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from telefuser_grpc.domain.artifact import Artifact, OutputFile
+from telefuser_grpc.domain.artifact import Artifact, MediaFacts, OutputFile
 from telefuser_grpc.errors import ArtifactNotFound, TeleFuserError
+from telefuser_grpc.scheduler.ports import Derivation
 from tests.fakes.builders import NOW
 
 
@@ -42,6 +44,11 @@ class MemoryArtifactStore:
             )
             for file in files
         )
+
+    async def derived(self, artifact: Artifact, derivation: Derivation) -> Artifact:
+        path = f"tasks/{artifact.task_id}/outputs/derived/{derivation.name}"
+        facts = MediaFacts(content_type=derivation.content_type)
+        return replace(artifact, path=path, facts=facts)
 
     async def discard_scratch(self, task_id: str) -> None:
         self.discarded.put_nowait(task_id)
