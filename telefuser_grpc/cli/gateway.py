@@ -38,6 +38,14 @@ def render(
         list[str] | None,
         typer.Option("--cors-origin", help="A web page's origin that may call, or *."),
     ] = None,
+    api_keys_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--api-keys-file",
+            envvar="TELEFUSER_API_KEYS_FILE",
+            help="Who may call: a line `name: key` each. Render again to change them.",
+        ),
+    ] = None,
     rate_limit_rpm: Annotated[
         int,
         typer.Option(
@@ -67,16 +75,23 @@ def render(
 
     Start Envoy inside the folder: envoy -c envoy.yaml
     """
+    from telefuser_grpc.app.keys import KeySource
+    from telefuser_grpc.config import ConfigError
     from telefuser_grpc.gateway.options import GatewayError, GatewayOptions, RateLimit
     from telefuser_grpc.gateway.render import write
 
     limit = RateLimit(requests_per_minute=rate_limit_rpm, burst=rate_limit_burst)
+    try:
+        keys = KeySource(file=api_keys_file).read()
+    except ConfigError as error:
+        fail(str(error))
     options = GatewayOptions(
         upstream=upstream,
         host=host,
         port=port,
         artifact_root=artifact_root.absolute() if artifact_root else None,
         cors_origins=tuple(cors_origins or ()),
+        api_keys=keys,
         rate_limit=limit if rate_limit_rpm else None,
         trusted_proxies=trusted_proxies,
         otlp_endpoint=otlp_endpoint,

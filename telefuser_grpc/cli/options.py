@@ -54,7 +54,7 @@ ServerOption = Annotated[
         "-s",
         envvar="TELEFUSER_SERVER",
         metavar="HOST:PORT",
-        help="The service to use; https://host:port for TLS.",
+        help="The service to use; https://host:port for TLS. A key of yours: TELEFUSER_API_KEY.",
     ),
 ]
 JsonOption = Annotated[

@@ -1,7 +1,9 @@
 """The verbs that use a running service."""
 
+import os
 import sys
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -22,11 +24,12 @@ from telefuser_grpc.cli.output import task_row as row
 from telefuser_grpc.cli.records import queue_json, task_json
 from telefuser_grpc.domain.artifact import Artifact
 from telefuser_grpc.domain.task import TaskState
-from telefuser_grpc.errors import TaskNotFound
+from telefuser_grpc.errors import TaskNotFound, Unauthenticated
 
 if TYPE_CHECKING:  # the client weighs more than most commands need
     from telefuser_grpc.client import Client
 
+API_KEY = "TELEFUSER_API_KEY"
 OutputOption = Annotated[
     Path | None,
     typer.Option("--output", "-o", help="Save what was made to this file or folder."),
@@ -169,10 +172,15 @@ def queue(as_json: JsonOption = False, server: ServerOption = DEFAULT_SERVER) ->
         print(f"  {each.position:>7}  {each.task_id}")
 
 
-def _client(server: str) -> "AbstractContextManager[Client]":
+@contextmanager
+def _client(server: str) -> Iterator["Client"]:
     from telefuser_grpc.client import Client
 
-    return Client(server)
+    with Client(server, api_key=os.environ.get(API_KEY, "").strip()) as client:
+        try:
+            yield client
+        except Unauthenticated as error:
+            fail(f"{error.message} ({API_KEY} holds the key that this command sends)")
 
 
 def _follow(

@@ -16,7 +16,7 @@ from telefuser_grpc.client.failures import TaskTimeoutError
 from telefuser_grpc.client.values import Queue
 from telefuser_grpc.domain.artifact import Upload
 from telefuser_grpc.domain.task import Task, TaskEvent, TaskState
-from telefuser_grpc.errors import Unavailable
+from telefuser_grpc.errors import InvalidRequest, Unavailable
 
 DEFAULT_TARGET = "127.0.0.1:8000"
 RETRIES = 3
@@ -56,7 +56,9 @@ class Address:
 
 
 def call_metadata(api_key: str) -> tuple[tuple[str, str], ...]:
-    """Returns the metadata that every call carries."""
+    """Returns the metadata that every call carries. Raises InvalidRequest."""
+    if not (api_key.isascii() and api_key.isprintable()):
+        raise InvalidRequest("the API key must be of visible ASCII characters")
     return (("authorization", f"Bearer {api_key}"),) if api_key else ()
 
 

@@ -117,12 +117,22 @@ class TFClient:
 
     Args:
         timeout: How long one HTTP request may take, in seconds.
+        api_key: What lets the client in, where the service asks for a key.
     """
 
-    def __init__(self, base_url: str = "http://localhost:8000", timeout: float = 300) -> None:
+    def __init__(
+        self,
+        base_url: str = "http://localhost:8000",
+        timeout: float = 300,
+        *,
+        api_key: str = "",
+    ) -> None:
         self.base_url = base_url.rstrip("/")
         self.timeout = timeout
+        self._api_key = api_key
         self._session = open_session()
+        if api_key:
+            self._session.headers["Authorization"] = f"Bearer {api_key}"
 
     def __enter__(self) -> Self:
         return self
@@ -362,7 +372,7 @@ class TFClient:
 
     def watch(self, task_id: str, after_sequence: int = 0) -> Iterator[TaskEvent]:
         """Yields a task's events as they happen, until it has ended, over gRPC on the same port."""
-        with Client(self.base_url) as client:
+        with Client(self.base_url, api_key=self._api_key) as client:
             yield from client.watch(task_id, after_sequence)
 
     def cancel_task(self, task_id: str) -> Json:

@@ -37,6 +37,51 @@ def test_host_without_an_address_is_one_line(run: Callable[..., Outcome], tmp_pa
     assert outcome.stderr.startswith("error: the host 'no.such.host.invalid' has no address")
 
 
+def test_sidecar_gets_the_keys_of_a_file_and_others_when_rendered_again(
+    run: Callable[..., Outcome], tmp_path: Path
+) -> None:
+    keys, folder = tmp_path / "keys.txt", tmp_path / "sidecar"
+    written = []
+    for text in ("studio: sk-0123456789abcdef\n", "lab: sk-fedcba9876543210\n"):
+        keys.write_text(text)
+        run(
+            *("gateway", "render", "-o", str(folder), "--upstream", "server:1"),
+            *("--api-keys-file", str(keys)),
+        )
+        written.append((folder / "api_keys.yaml").read_text())
+
+    assert "sk-0123456789abcdef" in written[0]
+    assert "sk-fedcba9876543210" in written[1]
+    assert "sk-0123456789abcdef" not in written[1]
+    assert "api-keys" in (folder / "envoy.yaml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "error: API keys: keys.txt cannot be read: No such file or directory\n"),
+        ("", "error: API keys: keys.txt has no key; write a line name: key\n"),
+        (
+            f"lab: sha256:{'0' * 64}",
+            "error: the key of lab is given as its SHA-256, but Envoy compares keys themselves;"
+            " give the key, or serve with --no-gateway, where the server compares digests\n",
+        ),
+    ],
+)
+def test_keys_that_envoy_cannot_have_are_one_line(
+    content: str | None, said: str, run: Callable[..., Outcome], tmp_path: Path
+) -> None:
+    if content is not None:
+        (tmp_path / "keys.txt").write_text(content)
+
+    outcome = run(
+        *("gateway", "render", "-o", str(tmp_path / "out"), "--upstream", "server:1"),
+        *("--api-keys-file", str(tmp_path / "keys.txt")),
+    )
+
+    assert (outcome.code, outcome.stderr) == (1, said)
+
+
 @pytest.mark.parametrize(
     ("arguments", "limit", "proxies"),
     [

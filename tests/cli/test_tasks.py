@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from telefuser_grpc._gen.telefuser.v1 import task_pb2
-from telefuser_grpc.errors import InvalidFields, QueueFull, Violation
+from telefuser_grpc.errors import InvalidFields, QueueFull, Unauthenticated, Violation
 from tests.cli.conftest import Outcome
 from tests.fakes.server import VIDEO, FakeServer, completed_script, progress_event, state_event
 
@@ -39,6 +39,41 @@ def test_submit_shows_every_step_and_saves_the_result(
     assert f"saved {target} (740 kB)" in outcome.stdout
     assert target.read_bytes() == VIDEO
     assert outcome.stderr == ""
+
+
+def test_key_of_the_environment_goes_with_the_calls(
+    server: FakeServer, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TELEFUSER_API_KEY", "sk-0123456789\n")
+
+    run("queue")
+
+    assert server.metadata[-1]["authorization"] == "Bearer sk-0123456789"
+
+
+def test_who_is_not_let_in_is_told_where_the_key_belongs(server: FakeServer, run: Run) -> None:
+    server.failures["GetQueue"] = [Unauthenticated("The API key is not valid")]
+
+    outcome = run("queue")
+
+    assert outcome.code == 1
+    assert outcome.stderr == (
+        "error: The API key is not valid"
+        " (TELEFUSER_API_KEY holds the key that this command sends)\n"
+    )
+
+
+def test_key_that_no_header_can_carry_is_one_line(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TELEFUSER_API_KEY", "schlüssel")
+
+    outcome = run("queue")
+
+    assert (outcome.code, outcome.stderr) == (
+        1,
+        "error: the API key must be of visible ASCII characters\n",
+    )
 
 
 def test_submit_sends_parameters_with_their_types_and_local_files(

@@ -71,6 +71,16 @@ def test_defaults_are_the_local_service_and_300_seconds() -> None:
     assert (client.base_url, client.timeout) == ("http://localhost:8000", 300)
 
 
+def test_api_key_goes_with_the_requests(web: HttpService) -> None:
+    web.answers[CREATE] = [Answer(CREATED)]
+
+    with TFClient(web.url, api_key="secret") as client:
+        client.create_task("t2v", prompt="x")
+
+    (request,) = web.received(CREATE)
+    assert request.headers["authorization"] == "Bearer secret"
+
+
 def test_proxies_of_the_environment_are_bypassed(
     web: HttpService, client: TFClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
