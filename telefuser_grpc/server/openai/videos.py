@@ -86,10 +86,9 @@ class VideoServicer(VideoServiceServicer):
     async def CreateVideo(
         self, requests: AsyncIterator[pb.CreateVideoRequest], context: Context
     ) -> pb.CreateVideoResponse:
-        bodies = (each.body async for each in requests)
         async with AsyncExitStack() as stack:
             given = await self._asked(
-                CreateVideoBody, bodies, context, file="input_reference", stack=stack
+                CreateVideoBody, _bodies(requests), context, file="input_reference", stack=stack
             )
             fields, contents = _reference(given)
             task = await self._admit(
@@ -163,15 +162,13 @@ class VideoServicer(VideoServiceServicer):
     async def EditVideo(
         self, requests: AsyncIterator[pb.EditVideoRequest], context: Context
     ) -> pb.EditVideoResponse:
-        bodies = (each.body async for each in requests)
-        task = await self._from_video(bodies, context, ways=EDIT, what="edit")
+        task = await self._from_video(_bodies(requests), context, ways=EDIT, what="edit")
         return pb.EditVideoResponse(body=await self._told(task, context))
 
     async def ExtendVideo(
         self, requests: AsyncIterator[pb.ExtendVideoRequest], context: Context
     ) -> pb.ExtendVideoResponse:
-        bodies = (each.body async for each in requests)
-        task = await self._from_video(bodies, context, ways=EXTENSION, what="extend")
+        task = await self._from_video(_bodies(requests), context, ways=EXTENSION, what="extend")
         return pb.ExtendVideoResponse(body=await self._told(task, context))
 
     async def CreateCharacter(
@@ -269,6 +266,12 @@ class VideoServicer(VideoServiceServicer):
     def _object(self, task: Task, context: Context) -> dict[str, Any]:
         url = self._parts.links.to(f"/v1/videos/{task.id}/content", context)
         return video_object(task, url=url, kept_seconds=self._parts.kept_seconds)
+
+
+async def _bodies(requests: AsyncIterator[Any]) -> AsyncIterator[HttpBody]:
+    """Begins with the call's messages when the first is asked for: gRPC minds an idle beginning."""
+    async for each in requests:
+        yield each.body
 
 
 def _reference(given: Asked[CreateVideoBody]) -> tuple[dict[str, str], dict[str, str]]:
