@@ -55,9 +55,9 @@ class Expiry:
         self._work.cancel()
         await asyncio.wait([self._work])
 
-    def watch(self, task: Task) -> None:
-        """Takes in a new task."""
-        self._put(self._clock() + self._age, task.id)
+    def watch(self, task_id: str) -> None:
+        """Takes in a task that is about to be created; it is no fault if it never is."""
+        self._put(self._clock() + self._age, task_id)
 
     async def remove_due(self) -> None:
         """Removes what has expired."""
@@ -66,7 +66,7 @@ class Expiry:
             try:
                 await self._look_at(task_id)
             except (TaskNotFound, TaskNotEnded):
-                logger.debug("task was removed by another", task_id=task_id)
+                logger.debug("there is no such task to expire", task_id=task_id)
             except (TeleFuserError, OSError) as error:
                 logger.warning("expired task is not removed", task_id=task_id, error=str(error))
                 self._put(self._clock() + RETRY, task_id)

@@ -1,7 +1,7 @@
 """The gRPC server: every service behind one port or socket."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import grpc
@@ -10,6 +10,10 @@ from grpc_health.v1 import health, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from telefuser_grpc._gen.envoy.service.auth.v3 import external_auth_pb2_grpc
+from telefuser_grpc._gen.image_to_video.v1 import (
+    generation_service_pb2,
+    generation_service_pb2_grpc,
+)
 from telefuser_grpc._gen.openai.v1 import video_service_pb2, video_service_pb2_grpc
 from telefuser_grpc._gen.telefuser.rest.v1 import (
     rest_docs_service_pb2,
@@ -38,6 +42,10 @@ from telefuser_grpc.scheduler.ports import Uploads
 from telefuser_grpc.scheduler.service import Service
 from telefuser_grpc.server.artifacts import ArtifactServicer
 from telefuser_grpc.server.file_guard import FileGuard, FilePlace
+from telefuser_grpc.server.image_to_video.errors import generation_wording
+from telefuser_grpc.server.image_to_video.files import file_place as generation_file_place
+from telefuser_grpc.server.image_to_video.memory import DeviceMemory
+from telefuser_grpc.server.image_to_video.servicer import GenerationServicer
 from telefuser_grpc.server.interceptors.boundary import Boundary
 from telefuser_grpc.server.interceptors.keys import KeyCheck
 from telefuser_grpc.server.links import Links
@@ -74,6 +82,7 @@ MODULES = (
     rest_system_service_pb2,
     rest_docs_service_pb2,
     wan_service_pb2,
+    generation_service_pb2,
 )
 MAX_METADATA_BYTES = 128 * 1024
 OPTIONS = (
@@ -98,6 +107,7 @@ class UseCases:
     metrics: Callable[[], bytes] | None = None
     metrics_json: Callable[[], Mapping[str, Any]] | None = None
     wan: WanParts | None = None
+    memory: DeviceMemory = field(default_factory=lambda: DeviceMemory(lambda: ()))
 
 
 class AddressInUse(TeleFuserError):
@@ -190,6 +200,17 @@ class Server:
             self._add_images(use)
         else:
             server.add_generic_rpc_handlers((Absent("openai"),))
+        generation_service_pb2_grpc.add_GenerationServiceServicer_to_server(
+            GenerationServicer(
+                tasks=use.tasks,
+                admission=use.admission,
+                uploads=use.uploads,
+                library=use.library,
+                service=use.service,
+                memory=use.memory,
+            ),
+            server,
+        )
         if use.wan:
             self._add_wan(use, use.wan)
         external_auth_pb2_grpc.add_AuthorizationServicer_to_server(
@@ -238,6 +259,7 @@ class Server:
         return [
             file_place(use.library, self._wordings.documented),
             wan_file_place(use.library),
+            generation_file_place(use.library),
             *(self._openai_places(use) if self._serves_openai else ()),
         ]
 
@@ -266,6 +288,7 @@ def _other_wordings(documented: Wording) -> dict[str, Wording]:
         "/openai.v1.VideoService/": openai_wording(documented, VIDEO_NAMES),
         "/openai.": openai_wording(documented, IMAGE_NAMES),
         "/wan.": wan_wording,
+        "/image_to_video.": generation_wording,
     }
 
 

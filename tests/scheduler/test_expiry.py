@@ -64,7 +64,7 @@ async def test_task_is_removed_with_its_files_when_its_time_is_over(
     house: House, keeper: Expiry, clock: Clock, artifacts: MemoryArtifactStore
 ) -> None:
     task = await stored(house.tasks)
-    keeper.watch(task)
+    keeper.watch(task.id)
 
     clock.move(HOUR)
     await keeper.remove_due()
@@ -81,7 +81,7 @@ async def test_task_that_still_runs_is_kept_and_looked_at_again(
 ) -> None:
     task = await house.tasks.create(make_task(output_name="films/a.mp4"))
     running = await house.tasks.save(started(task))
-    keeper.watch(task)
+    keeper.watch(task.id)
 
     clock.move(2 * HOUR)
     await keeper.remove_due()
@@ -114,7 +114,7 @@ async def test_expiry_comes_by_itself(house: House) -> None:
     async with keeper:
         task = await house.submit()
         await house.ended(task)
-        keeper.watch(task)
+        keeper.watch(task.id)
 
         async with asyncio.timeout(10):
             while await is_there(house.tasks, task):
@@ -126,7 +126,7 @@ async def test_task_that_somebody_else_removed_is_no_fault(
 ) -> None:
     gone, task = await stored(house.tasks), await stored(house.tasks)
     for each in (gone, task):
-        keeper.watch(each)
+        keeper.watch(each.id)
     await house.tasks.delete(gone.id)
 
     clock.move(2 * HOUR)
@@ -139,7 +139,7 @@ async def test_task_that_cannot_be_removed_now_is_removed_later(
     house: House, keeper: Expiry, clock: Clock
 ) -> None:
     task = await stored(house.tasks)
-    keeper.watch(task)
+    keeper.watch(task.id)
     house.tasks.full = True
     clock.move(2 * HOUR)
 

@@ -49,12 +49,12 @@ class WanParts:
     Attributes:
         fetch: Fetches the image, within the seconds that a submission may take.
         has_keys: Whether the service knows its callers; without keys it answers nobody.
-        watch: Is told of every task that is admitted here.
+        watch: Is told the id of every task before it is admitted here.
     """
 
     fetch: Fetch
     has_keys: bool = False
-    watch: Callable[[Task], None] = lambda task: None
+    watch: Callable[[str], None] = lambda task_id: None
 
 
 class WanServicer(WanServiceServicer):
@@ -86,8 +86,9 @@ class WanServicer(WanServiceServicer):
         self._admission.check_room()
         picture = await self._picture(asked)
         async with uploaded(picture, self._uploads, field="image_url") as reference:
-            task = await self._admission.admit(_request(asked, picture, reference))
-        self._parts.watch(task)
+            wanted = _request(asked, picture, reference)
+            self._parts.watch(wanted.task_id)
+            task = await self._admission.admit(wanted)
         await context.send_initial_metadata((("x-http-status", "202"),))
         return pb.SubmitVideoResponse(body=json_response({"requestId": task.id}))
 

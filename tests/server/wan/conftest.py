@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from telefuser_grpc.domain.contract import PipelineContract
-from telefuser_grpc.domain.task import Task
 from telefuser_grpc.media.downloads import DownloadLimits, Downloads
 from telefuser_grpc.scheduler.service import ServiceFacts
 from telefuser_grpc.server.server import UseCases
@@ -22,9 +21,9 @@ LIMITS = DownloadLimits(total_seconds=0.3, attempts=1)
 
 
 class WanBackend(Backend):
-    """Keeps what its interface says of new tasks in `watched`."""
+    """Keeps what its interface says of the ids of new tasks in `watched`."""
 
-    watched: list[Task]
+    watched: list[str]
     has_keys = True
 
     def _use_cases(self, facts: ServiceFacts) -> UseCases:

@@ -51,7 +51,7 @@ async def test_admitted_task_is_told_to_whoever_removes_it_in_time(
 ) -> None:
     task = await wan.submitted()
 
-    assert [each.id for each in backend.watched] == [task.id]
+    assert backend.watched == [task.id]
 
 
 async def test_fields_that_nobody_gave_have_the_documented_defaults(wan: Caller) -> None:
