@@ -17,6 +17,7 @@ from telefuser_grpc.errors import NoCapacity, ReplicaDied, TaskCancelled, TaskFa
 
 CONTRACT = PipelineContract.parse({"supported_tasks": ["t2v", "t2i"]}, stem="fake")
 CONTENT = b"frames"
+VIDEO = MediaFacts(content_type="video/mp4", width=16, height=16, frame_count=4)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +34,8 @@ class Script:
         ignores_stop: Whether a stop must kill the replica.
         encode_gate: Event that must be set before the result is there.
         encode_error: Raised instead of the result.
+        preview: The picture of each preview.
+        content: What the file holds that is made, and what it is by `facts`.
     """
 
     steps: int = 4
@@ -44,6 +47,9 @@ class Script:
     ignores_stop: bool = False
     encode_gate: asyncio.Event | None = None
     encode_error: TaskFailed | None = None
+    preview: bytes = b"jpeg"
+    content: bytes = CONTENT
+    facts: MediaFacts = VIDEO
 
 
 class FakeRun:
@@ -64,7 +70,7 @@ class FakeRun:
             if step > 0:
                 yield Progress(step=step, steps=script.steps)
             if step in script.previews:
-                yield Preview(step=step, image=b"jpeg")
+                yield Preview(step=step, image=script.preview)
             if step == script.dies_after:
                 self._replica.die()
             if step == script.hangs_after:
@@ -113,15 +119,15 @@ class FakeRun:
             return ()
         path = Path(self.job.output_folder) / self.job.output_name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(CONTENT)
-        facts = MediaFacts(content_type="video/mp4", width=16, height=16, frame_count=4)
+        content = self._script.content
+        path.write_bytes(content)
         return (
             OutputFile(
                 path=str(path),
                 name=self.job.output_name,
-                size_bytes=len(CONTENT),
-                sha256=hashlib.sha256(CONTENT).hexdigest(),
-                facts=facts,
+                size_bytes=len(content),
+                sha256=hashlib.sha256(content).hexdigest(),
+                facts=self._script.facts,
             ),
         )
 

@@ -129,7 +129,7 @@ def transcoded(**headers: str) -> tuple[tuple[str, str], ...]:
 
 
 async def _bodies(call: Any) -> Sequence[HttpBody]:
-    if isinstance(call, grpc.aio.UnaryStreamCall):
+    if isinstance(call, grpc.aio.UnaryStreamCall | grpc.aio.StreamStreamCall):
         return [response.body async for response in call]
     return [(await call).body]
 
