@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
+from typing import Any
 
 from google.api.httpbody_pb2 import HttpBody
 
@@ -77,7 +78,7 @@ class ImageServicer(ImageServiceServicer):
     async def CreateImageEdit(
         self, requests: AsyncIterator[pb.CreateImageEditRequest], context: Context
     ) -> AsyncIterator[pb.CreateImageEditResponse]:
-        sent = (each.body async for each in requests)
+        sent = _bodies(requests)
         call = await self._begin_from_form(sent, context, takes=EDIT_FILES, read=edit_order)
         async with aclosing(call.bodies(context)) as bodies:
             async for each in bodies:
@@ -86,7 +87,7 @@ class ImageServicer(ImageServiceServicer):
     async def CreateImageVariation(
         self, requests: AsyncIterator[pb.CreateImageVariationRequest], context: Context
     ) -> AsyncIterator[pb.CreateImageVariationResponse]:
-        sent = (each.body async for each in requests)
+        sent = _bodies(requests)
         call = await self._begin_from_form(
             sent, context, takes=VARIATION_FILES, read=variation_order
         )
@@ -128,3 +129,8 @@ class ImageServicer(ImageServiceServicer):
         return ImageCall(
             order=order, family=family, repetition=repetition, tasks=tasks, parts=self._parts
         )
+
+
+async def _bodies(requests: AsyncIterator[Any]) -> AsyncIterator[HttpBody]:
+    async for each in requests:
+        yield each.body
