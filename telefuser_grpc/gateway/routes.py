@@ -106,7 +106,8 @@ def _limits(rpc: _Rpc, options: GatewayOptions) -> Route:
     if not rpc.bindings:
         return _unlimited(options)
     if rpc.is_upload:
-        return {"timeout": "0s", "idle_timeout": _seconds(options.rpc_timeout_seconds)}
+        made = options.long_rpc_timeout_seconds if rpc.is_long else 0  # the server ends it first
+        return {"timeout": "0s", "idle_timeout": _seconds(options.rpc_timeout_seconds + made)}
     if rpc.is_stream:
         return _unlimited(options)
     if rpc.is_long:

@@ -84,6 +84,12 @@ def test_call_that_answers_with_what_it_made_may_take_long(path: str) -> None:
     assert table["rpc-telefuser.rest.v1.RestTaskService"]["route"]["timeout"] == "30s"
 
 
+def test_upload_that_is_answered_with_what_was_made_may_be_silent_until_then() -> None:
+    rpc = _table()["rpc-openai.v1.ImageService/CreateImageEdit"]["route"]
+
+    assert (rpc["timeout"], rpc["idle_timeout"]) == ("0s", "630s")
+
+
 def test_without_a_rate_limit_no_route_counts() -> None:
     assert not any("rate_limits" in each.get("route", {}) for each in _table().values())
 

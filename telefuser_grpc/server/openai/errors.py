@@ -14,6 +14,8 @@ CODES = {
     "missing_input": "missing_required_parameter",
     "missing_parameter": "missing_required_parameter",
 }
+BODY_FAULTS = frozenset({"json_invalid", "form_invalid", "model_attributes_type"})
+"""Types of what is wrong with a whole body, and with none of its fields."""
 RETRIED = frozenset({408, 429, 503})
 """What a caller may try again; a task that was created may not be created twice."""
 IMAGE_NAMES = {
@@ -45,6 +47,13 @@ def openai_wording(documented: Wording, names: Mapping[str, str]) -> Wording:
 def error_object(error: TeleFuserError, names: Mapping[str, str]) -> dict[str, Any]:
     """Writes an error as the official SDKs read it."""
     violation = error.violations[0] if error.violations else None
+    if violation and violation.type in BODY_FAULTS:
+        return {
+            "message": violation.message,
+            "type": _type(error.http_status),
+            "param": None,
+            "code": violation.type,
+        }
     return {
         "message": _own_words(error.message, names),
         "type": _type(error.http_status),
