@@ -49,15 +49,25 @@ Number = BeforeValidator(_no_boolean)
 class GenerateBody(BaseModel):
     """The body of `POST /generate`."""
 
-    image_base64: Annotated[str, StringConstraints(min_length=1)]
-    prompt: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000)]
-    resolution: Literal["256p", "512p", "768p"] = "512p"
-    num_frames: Annotated[int, Number, Field(ge=8, le=32)] = 16
-    fps: Annotated[int, Number, Field(ge=4, le=24)] = 8
-    steps: Annotated[int, Number, Field(ge=10, le=100)] = 50
-    guidance_scale: Annotated[float, Number, Field(ge=1.0, le=20.0, allow_inf_nan=False)] = 9.0
-    output_format: Literal["mp4", "gif"] = "mp4"
-    preset: Preset | None = None
+    image_base64: Annotated[str, StringConstraints(min_length=1)] = Field(
+        description="The picture, a PNG or JPEG, as base64 or as a data URL."
+    )
+    prompt: Annotated[
+        str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000)
+    ] = Field(description="What happens in the video, in English.")
+    resolution: Literal["256p", "512p", "768p"] = Field(
+        "512p", description="Width and height of the video, a square."
+    )
+    num_frames: Annotated[int, Number] = Field(16, ge=8, le=32, description="Frames.")
+    fps: Annotated[int, Number] = Field(8, ge=4, le=24, description="Frames per second.")
+    steps: Annotated[int, Number] = Field(50, ge=10, le=100, description="Steps of denoising.")
+    guidance_scale: Annotated[float, Number] = Field(
+        9.0, ge=1, le=20, allow_inf_nan=False, description="How closely it follows the prompt."
+    )
+    output_format: Literal["mp4", "gif"] = Field("mp4", description="The format of the file.")
+    preset: Preset | None = Field(
+        None, description="Stands for values of fields that are not given: how fine the video is."
+    )
 
     def completed(self) -> "GenerateBody":
         """Returns the body with the preset's values for what the caller has not given."""

@@ -37,6 +37,13 @@ def reference(model: type[BaseModel]) -> dict[str, str]:
     return {"$ref": TEMPLATE.format(model=model.__name__)}
 
 
+def inline(model: type[BaseModel]) -> dict[str, Any]:
+    """Returns the schema of a model that holds no other, to stand where it is used."""
+    schema = model.model_json_schema()
+    drop_titles(schema)
+    return schema
+
+
 def drop_titles(schema: dict[str, Any]) -> None:
     """Drops the titles that pydantic makes of names, which tell a reader nothing."""
     schema.pop("title", None)

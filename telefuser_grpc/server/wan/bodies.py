@@ -40,21 +40,41 @@ Number = BeforeValidator(_no_boolean)
 class WanSubmitBody(BaseModel):
     """The body of `POST /video/submit`."""
 
-    model: Annotated[str, StringConstraints(max_length=200)] = MODEL
-    image_url: Annotated[str, StringConstraints(min_length=1)]
-    prompt: Annotated[str, StringConstraints(strip_whitespace=True, min_length=10, max_length=500)]
-    image_size: Literal["480x832", "832x480", "auto"] = "auto"
-    num_frames: Annotated[int, Number, Field(ge=24, le=120)] = 81
-    guidance_scale: Annotated[float, Number, Field(ge=1.0, le=20.0, allow_inf_nan=False)] = 3.0
-    infer_steps: Annotated[int, Number, Field(ge=20, le=100)] = 30
-    seed: Annotated[int, Number, Field(ge=0, le=2**31 - 1)] | None = None
-    negative_prompt: Annotated[str, StringConstraints(max_length=500)] | None = None
+    model: Annotated[str, StringConstraints(max_length=200)] = Field(
+        MODEL, description="The documented name, or that of the pipeline that is served."
+    )
+    image_url: Annotated[str, StringConstraints(min_length=1)] = Field(
+        description="An http or https address of the image that everybody may read."
+    )
+    prompt: Annotated[
+        str, StringConstraints(strip_whitespace=True, min_length=10, max_length=500)
+    ] = Field(description="What happens in the video: 10 to 500 characters.")
+    image_size: Literal["480x832", "832x480", "auto"] = Field(
+        "auto", description="Width x height; `auto` keeps the ratio of the image."
+    )
+    num_frames: Annotated[int, Number] = Field(
+        81, ge=24, le=120, description="Frames; made is one more than a multiple of four."
+    )
+    guidance_scale: Annotated[float, Number] = Field(
+        3.0, ge=1, le=20, allow_inf_nan=False, description="How closely it follows the prompt."
+    )
+    infer_steps: Annotated[int, Number] = Field(
+        30, ge=20, le=100, description="Steps of denoising."
+    )
+    seed: Annotated[int, Number, Field(ge=0, le=2**31 - 1)] | None = Field(
+        None, description="Makes the result repeatable; null for one that is chosen, and told."
+    )
+    negative_prompt: Annotated[str, StringConstraints(max_length=500)] | None = Field(
+        None, description="What not to show."
+    )
 
 
 class WanTaskBody(BaseModel):
     """The body of `POST /video/status` and `POST /video/cancel`."""
 
-    requestId: Annotated[str, StringConstraints(min_length=32, max_length=32)]
+    requestId: Annotated[str, StringConstraints(min_length=32, max_length=32)] = Field(
+        description="What the submission was answered with."
+    )
 
 
 def status_body(task: Task, *, url: str, queue_position: int | None) -> dict[str, Any]:
