@@ -16,7 +16,9 @@ from tests.fakes.service import Service
 
 MEBIBYTE = 2**20
 SIZE = 192 * MEBIBYTE
-GROWTH_MEBIBYTES = 24  # of the server and of Envoy each, at their peaks
+GROWTH_MEBIBYTES = (
+    64  # of the server and of Envoy each, at their peaks; the file is three times that
+)
 
 
 @pytest.fixture(scope="module")
