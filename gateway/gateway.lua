@@ -54,6 +54,12 @@ local UTF8 = { -- well-formed sequences of several bytes, the longest first
   "[\194-\223][\128-\191]",
 }
 
+local GENERATION_CODES = {
+  [401] = "UNAUTHENTICATED", [403] = "PERMISSION_DENIED", [404] = "NOT_FOUND",
+  [408] = "DEADLINE_EXCEEDED", [429] = "RATE_LIMITED", [503] = "UNAVAILABLE",
+  [504] = "DEADLINE_EXCEEDED",
+}
+
 local function is_grpc(headers)
   return (headers:get("content-type") or ""):sub(1, 16) == "application/grpc"
 end
@@ -65,6 +71,15 @@ end
 local function is_openai(path)
   local face, rest = (path or ""):match("^/v1/(%a+)(.?)")
   return OPENAI[face] and (rest == "" or rest == "/")
+end
+
+local function is_generating(path)
+  path = (path or ""):gsub("/$", "")
+  return path == "/generate" or path == "/v1/generate"
+end
+
+local function is_of_generation(path)
+  return is_generating(path) or (path or ""):sub(1, 9) == "/outputs/"
 end
 
 -- Whether the bytes that a path or query stands for are UTF-8 without NUL; if not, what they are.
@@ -167,7 +182,7 @@ function envoy_on_request(handle)
 end
 
 -- The limit without its burst: the burst is a reserve beyond what is promised.
-local function show_rate(headers, options)
+local function show_rate(headers, options, path)
   local capacity = tonumber(headers:get("x-ratelimit-limit"))
   local left = tonumber(headers:get("x-ratelimit-remaining"))
   headers:remove("x-ratelimit-reset")
@@ -176,7 +191,7 @@ local function show_rate(headers, options)
     headers:remove("x-ratelimit-remaining")
     return
   end
-  local burst = options:get("burst")
+  local burst = is_generating(path) and 0 or options:get("burst")
   headers:replace("x-ratelimit-limit", ("%d"):format(capacity - burst))
   headers:replace("x-ratelimit-remaining", ("%d"):format(math.max(0, left - burst)))
   headers:replace("x-ratelimit-window", ("%d"):format(options:get("window_seconds")))
@@ -219,6 +234,11 @@ local function with_error(detail, message, param, code)
     message, type, param, name, detail)
 end
 
+local function failed(message, code)
+  local name = GENERATION_CODES[code] or code >= 500 and "INTERNAL" or "INVALID_ARGUMENT"
+  return ('{"task_id":null,"status":"failed","error":%s,"code":"%s"}'):format(message, name)
+end
+
 -- Words an error that has no body of the server's: the gateway's own, or a bare status.
 local function word(handle, code, notes, limited)
   local buffer = handle:body(true)
@@ -228,6 +248,10 @@ local function word(handle, code, notes, limited)
     detail, message, param = explain(buffer:getBytes(0, buffer:length()), code)
   end
   if not detail then return end
+  if is_of_generation(notes.path) then
+    buffer:setBytes(failed(message, code))
+    return
+  end
   if code == 401 and (notes.path or ""):sub(1, 7) == "/video/" then
     detail = ('{"status":"Failed","reason":"%s"}'):format(WAN_REASONS[notes.key] or "")
   elseif code == 401 or is_openai(notes.path) then
@@ -246,7 +270,7 @@ function envoy_on_response(handle)
   local notes = handle:streamInfo():dynamicMetadata():get(NOTES) or {}
   local id = notes.request_id or fresh_id()
   headers:replace("x-request-id", id)
-  if options:get("burst") then show_rate(headers, options) end
+  if options:get("burst") then show_rate(headers, options, notes.path) end
   if options:get("cors") then headers:add("vary", "Origin") end
   if is_grpc(headers) then return end
 

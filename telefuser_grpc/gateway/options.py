@@ -35,6 +35,7 @@ class GatewayOptions:
         upstream: The gRPC server: an absolute path of a UNIX socket, or `host:port`.
         host: The address to listen on: an IP address, or a name that has one.
         port: The port to listen on; 0 lets `Gateway` choose a free one.
+        ui_port: Where it listens too, for people: then `/` leads to the page that makes videos.
         artifact_root: Where the artifacts lie, if gateway and server share that file system. With
             None files are streamed by the server.
         admin_socket: Envoy's admin interface; a relative path is one in Envoy's working folder.
@@ -61,6 +62,7 @@ class GatewayOptions:
     upstream: str
     host: str = "127.0.0.1"
     port: int = 8000
+    ui_port: int | None = None
     artifact_root: Path | None = None
     admin_socket: Path = Path("admin.sock")
     max_json_body_bytes: int = 32 * MEBIBYTE

@@ -56,6 +56,8 @@ class Gateway:
 
     async def __aenter__(self) -> Self:
         self.options = replace(self.options, port=_free_port(self.options))
+        if self.options.ui_port:
+            _free_port(replace(self.options, port=self.options.ui_port))
         _check_socket_path(self._admin_socket)
         write(self.options, self._folder)
         self._envoy = await self._start()

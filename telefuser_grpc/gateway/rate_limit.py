@@ -1,8 +1,9 @@
-"""Who may ask how often: which calls take a token of a client's two buckets, and which none.
+"""Who may ask how often: which calls take a token of a client's buckets, and which none.
 
 Creating a task, uploading and downloading are expensive, over REST and over gRPC; all other
-documented calls are reads, of which a client may make ten times as many. Probes are free, and so
-are the reads of gRPC callers, who watch instead of asking again.
+documented calls are reads, of which a client may make ten times as many. Generations, whose callers
+wait for the video, have a bucket and a documented limit of their own. Probes are free, and so are
+the reads of gRPC callers, who watch instead of asking again.
 """
 
 import re
@@ -17,11 +18,12 @@ Config = dict[str, Any]
 
 _EXPENSIVE = {
     "POST": (
-        r"/v1/tasks/(create|form)|/v1/(images|videos)(/.*)?|/video/submit|(/v1)?/generate"
-        r"|/v1/stream/webrtc/offer"
+        r"/v1/tasks/(create|form)|/v1/(images|videos)(/.*)?|/video/submit|/v1/stream/webrtc/offer"
     ),
     "GET": r"/v1/files/download/.*",
 }
+_GENERATIONS = r"(/v1)?/generate"
+_GENERATIONS_LIMIT = 10
 _FREE = r"/v1/service/(health|ready|metrics|metrics/json)|/health"
 _EXPENSIVE_CALLS = frozenset(
     {
@@ -38,24 +40,37 @@ class Bucket(StrEnum):
 
     EXPENSIVE = "expensive"
     READS = "reads"
+    GENERATIONS = "generations"
 
     def limit(self, options: RateLimit) -> int:
         """Returns how many requests a window allows, without the burst."""
+        if self is Bucket.GENERATIONS:
+            return _GENERATIONS_LIMIT
         return options.requests_per_minute * (10 if self is Bucket.READS else 1)
+
+    def capacity(self, options: RateLimit) -> int:
+        """Returns how many requests may come at once."""
+        return self.limit(options) + (0 if self is Bucket.GENERATIONS else options.burst)
 
 
 def bucket_of(route: HttpRoute) -> Bucket | None:
     """Returns what a documented call takes its token from; None for a free one."""
     if re.fullmatch(_FREE, route.example):
         return None
+    if route.verb == "POST" and re.fullmatch(_GENERATIONS, route.example):
+        return Bucket.GENERATIONS
     if re.fullmatch(_EXPENSIVE.get(route.verb, ""), route.example):
         return Bucket.EXPENSIVE
     return Bucket.READS
 
 
-def is_expensive_call(path: str, routes: Iterable[HttpRoute]) -> bool:
-    """Tells whether gRPC callers of an RPC need a token, as those of its REST routes do."""
-    return path in _EXPENSIVE_CALLS or any(bucket_of(each) is Bucket.EXPENSIVE for each in routes)
+def call_bucket(path: str, routes: Iterable[HttpRoute]) -> Bucket | None:
+    """Returns what gRPC callers of an RPC take a token from: as those of its REST routes do."""
+    buckets = {bucket_of(each) for each in routes}
+    if Bucket.GENERATIONS in buckets:
+        return Bucket.GENERATIONS
+    is_expensive = path in _EXPENSIVE_CALLS or Bucket.EXPENSIVE in buckets
+    return Bucket.EXPENSIVE if is_expensive else None
 
 
 def rest_limits(routes: Iterable[HttpRoute]) -> list[Config]:
@@ -68,9 +83,9 @@ def rest_limits(routes: Iterable[HttpRoute]) -> list[Config]:
     return [_taking(bucket, sorted(set(names))) for bucket, names in verbs.items()]
 
 
-def call_limits() -> list[Config]:
-    """Returns Envoy's `rate_limits` of an expensive RPC."""
-    return [_taking(Bucket.EXPENSIVE, ["POST"])]
+def call_limits(bucket: Bucket) -> list[Config]:
+    """Returns Envoy's `rate_limits` of an RPC that takes from a bucket."""
+    return [_taking(bucket, ["POST"])]
 
 
 def descriptors(options: RateLimit) -> list[Config]:
@@ -79,7 +94,7 @@ def descriptors(options: RateLimit) -> list[Config]:
         {
             "entries": [{"key": "masked_remote_address"}, {"key": "bucket", "value": bucket.value}],
             "token_bucket": {
-                "max_tokens": bucket.limit(options) + options.burst,
+                "max_tokens": bucket.capacity(options),
                 "tokens_per_fill": bucket.limit(options),
                 "fill_interval": f"{options.window_seconds}s",
             },

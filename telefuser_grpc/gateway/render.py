@@ -51,7 +51,10 @@ def render(options: GatewayOptions) -> Config:
     _admin(config, options)
     _clusters(config, options)
     listener = config["static_resources"]["listeners"][0]
-    listener["address"] = _socket_address(address_of(options.host), options.port)
+    host = address_of(options.host)
+    listener["address"] = _socket_address(host, options.port)
+    if options.ui_port:
+        listener["additional_addresses"] = [{"address": _socket_address(host, options.ui_port)}]
     manager = listener["filter_chains"][0]["filters"][0]["typed_config"]
     _connection_manager(manager, options)
     _filters(manager, options)

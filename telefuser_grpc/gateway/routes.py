@@ -15,12 +15,14 @@ from google.protobuf.descriptor import MethodDescriptor
 from telefuser_grpc.gateway.descriptors import HttpRoute
 from telefuser_grpc.gateway.keys import FILTER, is_public
 from telefuser_grpc.gateway.options import GatewayOptions
-from telefuser_grpc.gateway.rate_limit import call_limits, is_expensive_call, rest_limits
+from telefuser_grpc.gateway.rate_limit import Bucket, call_bucket, call_limits, rest_limits
 
 CLUSTER = "server"
+UI_PAGE = "/docs/assets/studio.html"
 INTERNAL_SERVICE = "envoy.service.auth.v3.Authorization"
 
 _FILTER_CONFIG = "type.googleapis.com/envoy.config.route.v3.FilterConfig"
+_TRANSCODER = "envoy.filters.http.grpc_json_transcoder"
 _COMPRESSOR = "envoy.filters.http.compressor"
 _FILES = (
     "RestFileService.DownloadFile",
@@ -49,6 +51,7 @@ def routing_table(
         *(_grpc_calls(f"/{each}/", options) for each in services if each not in transcoded),
         _probes(options),
         _grpc_calls("/grpc.", options),
+        *([_home(options)] if options.ui_port else ()),
         *_documented(bindings, options),
         {"name": "unknown", "match": {"prefix": "/"}, "route": {"cluster": CLUSTER}},
     ]
@@ -64,15 +67,15 @@ class _Rpc:
 
     @property
     def is_special(self) -> bool:
-        return self.is_stream or self.is_long or self.is_expensive
+        return self.is_stream or self.is_long or self.bucket is not None
 
     @property
     def is_long(self) -> bool:
         return any(re.fullmatch(_LONG_CALLS, each.example) for each in self.bindings)
 
     @property
-    def is_expensive(self) -> bool:
-        return is_expensive_call(self.path, self.bindings)
+    def bucket(self) -> Bucket | None:
+        return call_bucket(self.path, self.bindings)
 
 
 def _rpc_of(method: MethodDescriptor, bindings: Sequence[HttpRoute]) -> _Rpc:
@@ -97,8 +100,8 @@ def _refused(service: str) -> Route:
 
 def _special(rpc: _Rpc, options: GatewayOptions) -> Route:
     limits = _limits(rpc, options)
-    if options.rate_limit is not None and rpc.is_expensive:
-        limits["rate_limits"] = call_limits()
+    if options.rate_limit is not None and rpc.bucket is not None:
+        limits["rate_limits"] = call_limits(rpc.bucket)
     return _rpc(rpc.path, {"path": rpc.path}, limits)
 
 
@@ -144,6 +147,17 @@ def _rpc(name: str, match: Route, limits: Route) -> Route:
 
 def _unlimited(options: GatewayOptions) -> Route:
     return {"timeout": "0s", "idle_timeout": _seconds(options.stream_idle_timeout_seconds)}
+
+
+def _home(options: GatewayOptions) -> Route:
+    """Leads who looks for a page to the one that makes videos."""
+    keyless = {FILTER: _off()} if options.api_keys else {}
+    return {
+        "name": "home",
+        "match": {"path": "/"},
+        "redirect": {"path_redirect": UI_PAGE, "response_code": "FOUND"},
+        "typed_per_filter_config": {_TRANSCODER: _off()} | keyless,
+    }
 
 
 def _documented(bindings: Sequence[HttpRoute], options: GatewayOptions) -> list[Route]:

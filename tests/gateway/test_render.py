@@ -31,6 +31,7 @@ PLAIN: dict[str, Any] = {"upstream": "/run/server.sock"}
             "max_connections": 10,
             "rate_limit": RateLimit(requests_per_minute=10, burst=0, window_seconds=3600),
             "trusted_proxies": 2,
+            "ui_port": 7860,
         },
     ],
 )
