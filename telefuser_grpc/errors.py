@@ -191,8 +191,8 @@ class UploadTooLarge(InputRejected):
     reason = "UPLOAD_TOO_LARGE"
     http_status = 413
 
-    def __init__(self, field: str, limit_bytes: int) -> None:
-        super().__init__(field, f"larger than the {limit_bytes} bytes that an input may have")
+    def __init__(self, field: str, limit_bytes: int, *, bound: str = "an input may have") -> None:
+        super().__init__(field, f"larger than the {limit_bytes} bytes that {bound}")
         self.metadata["limit_bytes"] = str(limit_bytes)
 
 

@@ -119,6 +119,7 @@ def inputs(settings: Settings, root: Path, uploads: LocalUploads) -> LocalMediaI
         uploads=uploads,
         allowed_roots=settings.allowed_media_roots,
         max_bytes=settings.max_file_size,
+        max_inline_bytes=settings.max_inline_size,
         limits=_probe_limits(settings),
         downloads=Downloads(
             max_bytes=settings.max_file_size,
@@ -201,8 +202,8 @@ def _rate_limit(settings: Settings) -> RateLimit | None:
 
 
 def _max_body_bytes(settings: Settings) -> int:
-    """Room for the largest input as base64, and for the rest of a request."""
-    return settings.max_file_size * 4 // 3 + MEBIBYTE
+    """Room for the largest inline input as base64, and for the rest of a request."""
+    return min(settings.max_inline_size, settings.max_file_size) * 4 // 3 + MEBIBYTE
 
 
 def _probe_limits(settings: Settings) -> ProbeLimits:

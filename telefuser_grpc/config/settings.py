@@ -88,6 +88,9 @@ class _Inputs(BaseModel):
     max_file_size: int = Field(
         100 * MEBIBYTE, ge=KIBIBYTE, le=GIBIBYTE, description="Bytes of an input"
     )
+    max_inline_size: int = Field(
+        32 * MEBIBYTE, ge=KIBIBYTE, le=GIBIBYTE, description="Bytes of inputs inside a request"
+    )
     allowed_media_roots: Paths = Field((), description="Folders of path inputs")
     url_allow_private: bool = Field(False, description="Whether inputs come from private networks")
     verify_ssl: bool = Field(True, description="Whether the certificates of inputs are checked")

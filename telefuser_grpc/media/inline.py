@@ -11,6 +11,7 @@ HEAD_LENGTH = 64
 LEAST_LENGTH = 32  # a shorter text is a path, whatever it would decode to
 SLICE_LENGTH = 2**20
 MAX_HEADER_LENGTH = 1024
+BOUND = "may stand in a request; upload the file, send a form, or give a URL"
 
 
 def is_inline(text: str) -> bool:
@@ -28,7 +29,7 @@ def decode_inline(field: str, text: str, *, max_bytes: int) -> Iterator[bytes]:
     start = _body_start(field, text)
     is_base64 = start == 0 or text[: start - 1].rstrip().lower().endswith(";base64")
     if _least_size(text, start, is_base64=is_base64) > max_bytes:
-        raise UploadTooLarge(field, max_bytes)
+        raise UploadTooLarge(field, max_bytes, bound=BOUND)
     pieces = _unescaped(text, start)
     try:
         yield from _decoded(pieces) if is_base64 else pieces

@@ -42,6 +42,7 @@ class LocalMediaInputs:
         uploads: LocalUploads,
         allowed_roots: Sequence[Path],
         max_bytes: int,
+        max_inline_bytes: int | None = None,
         limits: ProbeLimits,
         downloads: Downloads | None = None,
     ) -> None:
@@ -49,6 +50,7 @@ class LocalMediaInputs:
         self._uploads = uploads
         self._allowed_roots = tuple(allowed_roots)
         self._max_bytes = max_bytes
+        self._max_inline_bytes = min(max_bytes, max_inline_bytes or max_bytes)
         self._limits = limits
         self._downloads = downloads or Downloads(max_bytes=max_bytes)
 
@@ -142,7 +144,7 @@ class LocalMediaInputs:
 
     def _read(self, field: str, reference: str) -> Iterator[bytes]:
         if is_inline(reference):
-            return decode_inline(field, reference, max_bytes=self._max_bytes)
+            return decode_inline(field, reference, max_bytes=self._max_inline_bytes)
         return read_server_file(
             field, reference, roots=self._allowed_roots, max_bytes=self._max_bytes
         )

@@ -75,6 +75,7 @@ OURS = {
     "PUBLIC_BASE_URL": ("https://v.example.com/", "https://v.example.com", None),
     "CORS_ORIGINS": ('["https://a", "https://b"]', ("https://a", "https://b"), ()),
     "ERROR_FORMAT": ("upstream", "upstream", "documented"),
+    "MAX_INLINE_SIZE": ("1048576", 1048576, 33554432),
     "ARTIFACT_RESERVE_BYTES": ("1000", 1000, 0),
     "STALL_TIMEOUT": ("9", 9.0, 60.0),
     "DRAIN_SECONDS": ("0", 0.0, 5.0),

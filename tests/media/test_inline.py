@@ -145,3 +145,8 @@ def test_decoding_needs_little_more_than_a_slice_of_memory() -> None:
 
     assert size == 24 * 2**20
     assert peak < 12 * SLICE_LENGTH
+
+
+def test_what_is_too_large_for_a_request_may_come_otherwise() -> None:
+    with pytest.raises(UploadTooLarge, match="upload the file, send a form, or give a URL"):
+        list(decode_inline("first_image_path", "data:image/png;base64," + 40 * "A", max_bytes=2))
