@@ -53,6 +53,17 @@ RESPONSE_HEADERS: dict[str, dict[str, Any]] = {
         "schema": WHOLE,
         "example": 5,
     },
+    "OpenAI-Poll-After-Ms": {
+        "description": "Milliseconds after which it is worth while to ask again, 500 to 10000; "
+        "absent when the video has ended.",
+        "schema": WHOLE,
+        "example": 1000,
+    },
+    "X-Should-Retry": {
+        "description": "Tells the official SDKs whether sending the request again makes sense.",
+        "schema": {"type": "string", "enum": ["true", "false"]},
+        "example": "false",
+    },
     "ETag": {
         "description": "Changes with the content, and only with it.",
         "schema": TEXT,
