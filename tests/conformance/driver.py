@@ -2,10 +2,10 @@
 
 import json
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from tests.conformance.dropper import Dropper
 from tests.conformance.environments import environment
@@ -20,42 +20,11 @@ SETTINGS = {"max_queue_size": 6, "preview_interval": 0, "cancel_timeout": 2}
 
 
 class Driver:
-    """Runs the cases in the order in which they are named; an outcome can be waited for.
+    """A process that runs cases one after the other, and prints how each went."""
 
-    Args:
-        folder: Where the service and the cases write.
-    """
-
-    def __init__(self, sdk: Sdk, cases: Sequence[str], folder: Path) -> None:
-        self._command = [*_command(sdk, environment(sdk)), *cases]
-        self._folder = folder
-        self._service = Service(HERE / "pipeline.py", folder, **SETTINGS)
-        self._dropper = Dropper(self._service.port)
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
         self._outcomes: dict[str, Mapping[str, Any]] = {}
-
-    def __enter__(self) -> Self:
-        self._service.__enter__()
-        self._dropper.__enter__()
-        self._process = subprocess.Popen(
-            self._command,
-            cwd=CHECKOUT,
-            env=clean_environment() | self._variables(),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._process.terminate()
-        self._process.communicate()
-        self._dropper.__exit__(kind, error, trace)
-        self._service.__exit__(kind, error, trace)
 
     def outcome(self, case: str) -> Mapping[str, Any]:
         """Waits until a case has been run."""
@@ -67,23 +36,43 @@ class Driver:
             self._outcomes[outcome["case"]] = outcome
         return self._outcomes[case]
 
-    def _variables(self) -> dict[str, str]:
-        return {
-            "OPENAI_BASE_URL": f"http://{self._service.target}/v1",
-            "OPENAI_API_KEY": "conformance",
-            "CONFORMANCE_DROPPING_URL": f"http://{self._dropper.target}/v1",
-            "CONFORMANCE_MEDIA": str(_media(self._folder / "media")),
-            "CONFORMANCE_FOLDER": str(self._folder),
-            "PYTHONPATH": str(CHECKOUT),
-            "PYTHONDONTWRITEBYTECODE": "1",
-            "NO_PROXY": "127.0.0.1",
-        }
+
+@contextmanager
+def running(sdk: Sdk, cases: Sequence[str], folder: Path) -> Iterator[Driver]:
+    """Runs cases with an SDK, in their order; `folder` is where they and the service write."""
+    command = [*_command(sdk, environment(sdk)), *cases]
+    service = Service(HERE / "pipeline.py", folder, **SETTINGS)
+    with service, Dropper(service.port) as dropper:
+        variables = _variables(service, dropper, folder)
+        with subprocess.Popen(
+            command,
+            cwd=CHECKOUT,
+            env=clean_environment() | variables,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as process:
+            yield Driver(process)
+            process.terminate()
 
 
 def _command(sdk: Sdk, environment: Path) -> list[str]:
     if sdk.language == "python":
         return [str(environment / "bin" / "python"), "-m", "tests.conformance.python.run"]
     return [str(environment / "bin" / "node"), str(HERE / "node" / "run.mjs"), str(environment)]
+
+
+def _variables(service: Service, dropper: Dropper, folder: Path) -> dict[str, str]:
+    return {
+        "OPENAI_BASE_URL": f"http://{service.target}/v1",
+        "OPENAI_API_KEY": "conformance",
+        "CONFORMANCE_DROPPING_URL": f"http://{dropper.target}/v1",
+        "CONFORMANCE_MEDIA": str(_media(folder / "media")),
+        "CONFORMANCE_FOLDER": str(folder),
+        "PYTHONPATH": str(CHECKOUT),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "NO_PROXY": "127.0.0.1",
+    }
 
 
 def _media(folder: Path) -> Path:

@@ -1,52 +1,63 @@
 """The official SDKs, as they were published, are served as they expect.
 
-`CONFORMANCE=all` runs the older releases too; what a case claims stands in its name, in `python`
+`CONFORMANCE=all` runs the older releases too. What a case claims stands in its name, in `python`
 and `node`.
 """
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
 from tests.conformance.cases import cases_of
-from tests.conformance.driver import Driver
+from tests.conformance.driver import Driver, running
 from tests.conformance.sdks import NEWEST, OLDER, Sdk
 
 SDKS = NEWEST + (OLDER if os.environ.get("CONFORMANCE") == "all" else ())
 CASES = [pytest.param(sdk, case, id=f"{sdk.name}-{case}") for sdk in SDKS for case in cases_of(sdk)]
 
 
+class Drivers:
+    """Keeps one driver at a time: that of the SDK that was asked for last."""
+
+    def __init__(self, chosen: list[tuple[Sdk, str]], folder: Path) -> None:
+        self._chosen = chosen
+        self._folder = folder
+        self._stack = ExitStack()
+        self._drivers: dict[Sdk, Driver] = {}
+
+    def of(self, sdk: Sdk) -> Driver:
+        """Returns the driver of an SDK, which runs all of its cases that were chosen."""
+        folder = self._folder / sdk.name
+        if sdk not in self._drivers and not folder.exists():
+            self.close()
+            folder.mkdir()
+            cases = [case for each, case in self._chosen if each == sdk]
+            self._drivers[sdk] = self._stack.enter_context(running(sdk, cases, folder))
+        return self._drivers[sdk]
+
+    def close(self) -> None:
+        """Ends the driver."""
+        self._drivers.clear()
+        self._stack.close()
+
+
 @pytest.fixture(scope="module")
-def driver(
+def drivers(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Callable[[Sdk], Driver]]:
-    """Starts the driver of an SDK for those of its cases that were chosen, one at a time."""
-    chosen = [item.callspec.params for item in request.session.items if _is_case(item)]  # type: ignore[attr-defined] - it has
-    drivers: dict[Sdk, Driver] = {}
-
-    def driver_of(sdk: Sdk) -> Driver:
-        if sdk not in drivers:
-            _stop(drivers)
-            cases = [params["case"] for params in chosen if params["sdk"] == sdk]
-            drivers[sdk] = Driver(sdk, cases, tmp_path_factory.mktemp(sdk.name)).__enter__()
-        return drivers[sdk]
-
-    yield driver_of
-    _stop(drivers)
+) -> Iterator[Drivers]:
+    """The drivers of the cases that were chosen."""
+    mine = [item.callspec.params for item in request.session.items if item.path == request.path]  # type: ignore[attr-defined] - all have parameters
+    chosen = [(each["sdk"], each["case"]) for each in mine]
+    drivers = Drivers(chosen, tmp_path_factory.mktemp("conformance"))
+    yield drivers
+    drivers.close()
 
 
 @pytest.mark.parametrize(("sdk", "case"), CASES)
-def test_serves(sdk: Sdk, case: str, driver: Callable[[Sdk], Driver]) -> None:
-    outcome = driver(sdk).outcome(case)
+def test_serves(sdk: Sdk, case: str, drivers: Drivers) -> None:
+    outcome = drivers.of(sdk).outcome(case)
 
     assert not outcome["failure"], "\n".join([outcome["failure"], *outcome["wire"]])
-
-
-def _is_case(item: pytest.Item) -> bool:
-    return item.name.startswith("test_serves[")
-
-
-def _stop(drivers: dict[Sdk, Driver]) -> None:
-    while drivers:
-        drivers.popitem()[1].__exit__(None, None, None)
