@@ -45,7 +45,7 @@ from telefuser_grpc.server.rpc import Context
 
 KIND = "i2v"
 JSON = "application/json"
-INTERRUPTED = TaskError(reason="INTERNAL", message="The task was removed before it was done")
+NO_VIDEO = TaskError(reason="INTERNAL", message="The task ended without a video")
 
 logger = structlog.get_logger()
 
@@ -168,7 +168,7 @@ class GenerationServicer(GenerationServiceServicer):
                 pass
         task = await self._tasks.get(task.id)
         if task.state is not TaskState.COMPLETED or not task.artifacts:
-            raise GenerationFailed(task.error or INTERRUPTED)
+            raise GenerationFailed(task.error or NO_VIDEO)
         return task
 
     async def _result(self, task: Task, asked: GenerateBody) -> Result:

@@ -26,6 +26,9 @@ ASSETS = {
     "swagger.js": SCRIPT,
     "redoc.standalone.js": SCRIPT,
     "redoc.js": SCRIPT,
+    "studio.html": HTML,
+    "studio.css": STYLE,
+    "studio.js": SCRIPT,
 }
 ASKED_EACH_TIME = "no-cache"
 KEPT = "public, max-age=86400"

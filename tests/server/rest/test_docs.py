@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ PAGES = {
     "redoc": ("GetRedoc", pb.GetRedocRequest()),
     "style": ("GetDocsAsset", pb.GetDocsAssetRequest(name="swagger-ui.css")),
 }
+TYPES = {".css": "css", ".html": "html", ".js": "javascript"}
 
 
 async def ask(backend: Backend, method: str, request: Any, **headers: str) -> Answer:
@@ -71,9 +73,7 @@ async def test_asset_has_its_type_and_may_be_kept(backend: Backend, name: str) -
 
     assert answer.status == 200
     assert answer.body == (FOLDER / name).read_bytes()
-    assert answer.content_type.startswith(
-        "text/css" if name.endswith(".css") else "text/javascript"
-    )
+    assert answer.content_type == f"text/{TYPES[Path(name).suffix]}; charset=utf-8"
     assert answer.headers["cache-control"] == "public, max-age=86400"
     assert answer.headers["x-content-type-options"] == "nosniff"
 
