@@ -80,6 +80,7 @@ class App:
         self._settings = settings
         self._root = settings.cache_dir.absolute()
         self._pipeline = parts.pipeline_file(settings)
+        self._keys = LiveKeys(key_source(settings))
         self._facts = parts.facts(settings, self._pipeline)
         self._is_stopped = asyncio.Event()
         self._fault: PipelineUnusable | None = None
@@ -182,7 +183,7 @@ class App:
         runtime = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="telefuser-")))
         socket = runtime / "server.sock"
         address = f"unix:{socket}" if settings.gateway else f"{settings.host}:{settings.port}"
-        keys = LiveKeys(key_source(settings))
+        keys = self._keys
         server = Server(
             address,
             use_cases,
