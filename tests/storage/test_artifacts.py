@@ -4,6 +4,7 @@ import asyncio
 import errno
 import hashlib
 import os
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
@@ -12,6 +13,7 @@ import pytest
 
 from telefuser_grpc.domain.artifact import Artifact, MediaFacts, OutputFile
 from telefuser_grpc.errors import AccessDenied, ArtifactNotFound, OutputInvalid, StorageFull
+from telefuser_grpc.scheduler.ports import Derivation
 from telefuser_grpc.storage.artifacts import LocalArtifactStore
 from tests.fakes.builders import NOW, make_artifact
 
@@ -318,3 +320,90 @@ def _refuse(monkeypatch: pytest.MonkeyPatch, call: str, number: int) -> None:
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(Path, call, refuse)
+
+
+def copying(calls: list[str], *, fault: Exception | None = None) -> Derivation:
+    """Returns a derivation that turns a file round, and notes what it was called with."""
+
+    def make(source: str, target: str) -> None:
+        calls.append(source)
+        Path(target).write_bytes(Path(source).read_bytes()[::-1])
+        if fault:
+            raise fault
+
+    return Derivation("round.jpg", "image/jpeg", make)
+
+
+async def adopted(store: LocalArtifactStore) -> Artifact:
+    (artifact,) = await store.adopt("task_1", "video", [output(await made(store))])
+    return artifact
+
+
+async def test_derived_file_is_made_once_and_can_be_opened(store: LocalArtifactStore) -> None:
+    artifact, calls = await adopted(store), list[str]()
+
+    first, again = await asyncio.gather(
+        store.derived(artifact, copying(calls)), store.derived(artifact, copying(calls))
+    )
+
+    path = Path(await store.open_path(first))
+    assert first == again
+    assert len(calls) == 1
+    assert path.read_bytes() == b"mlif"
+    assert (first.task_id, first.size_bytes, path.suffix) == ("task_1", 4, ".jpg")
+    assert first.sha256 == hashlib.sha256(b"mlif").hexdigest()
+    assert first.facts.content_type == "image/jpeg"
+
+
+async def test_derived_file_goes_with_its_task(store: LocalArtifactStore, tmp_path: Path) -> None:
+    derived = await store.derived(await adopted(store), copying([]))
+
+    await store.delete("task_1")
+
+    assert not (tmp_path / derived.path).exists()
+
+
+async def test_file_that_cannot_be_derived_leaves_nothing_and_is_tried_again(
+    store: LocalArtifactStore, tmp_path: Path
+) -> None:
+    artifact, calls = await adopted(store), list[str]()
+
+    with pytest.raises(OutputInvalid):
+        await store.derived(artifact, copying(calls, fault=OutputInvalid("no")))
+    left = list((tmp_path / "tasks/task_1/outputs/derived").iterdir())
+    await store.derived(artifact, copying(calls))
+
+    assert left == []
+    assert len(calls) == 2
+
+
+async def test_nothing_is_derived_of_a_task_that_is_gone(
+    store: LocalArtifactStore, tmp_path: Path
+) -> None:
+    artifact = await adopted(store)
+    await store.delete("task_1")
+
+    with pytest.raises(ArtifactNotFound):
+        await store.derived(artifact, copying([]))
+    assert not (tmp_path / "tasks/task_1").exists()
+
+
+async def test_task_that_goes_while_a_file_is_derived_does_not_come_back(
+    store: LocalArtifactStore, tmp_path: Path
+) -> None:
+    artifact = await adopted(store)
+
+    def make(source: str, target: str) -> None:
+        shutil.rmtree(tmp_path / "tasks/task_1")
+        Path(target).write_bytes(b"")
+
+    with pytest.raises(ArtifactNotFound):
+        await store.derived(artifact, Derivation("a.jpg", "image/jpeg", make))
+    assert not (tmp_path / "tasks/task_1").exists()
+
+
+async def test_disk_that_refuses_a_derived_file_is_full(store: LocalArtifactStore) -> None:
+    artifact = await adopted(store)
+
+    with pytest.raises(StorageFull):
+        await store.derived(artifact, copying([], fault=OSError(errno.ENOSPC, "full")))
