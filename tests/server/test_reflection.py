@@ -49,6 +49,10 @@ async def test_stranger_sees_every_service_of_ours(backend: Backend, stranger: S
     assert sorted(services) == [
         "grpc.health.v1.Health",
         "grpc.reflection.v1alpha.ServerReflection",
+        "image_to_video.v1.GenerationService",
+        "openai.v1.ImageService",
+        "openai.v1.ModelService",
+        "openai.v1.VideoService",
         "telefuser.rest.v1.RestDocsService",
         "telefuser.rest.v1.RestFileService",
         "telefuser.rest.v1.RestSystemService",
@@ -56,6 +60,7 @@ async def test_stranger_sees_every_service_of_ours(backend: Backend, stranger: S
         "telefuser.v1.ArtifactService",
         "telefuser.v1.SystemService",
         "telefuser.v1.TaskService",
+        "wan.v1.WanService",
     ]
 
 

@@ -10,6 +10,7 @@ from telefuser_grpc.server.openapi.event_bodies import EVENTS
 from telefuser_grpc.server.openapi.generation_operations import GENERATION_OPERATIONS
 from telefuser_grpc.server.openapi.headers import RATE_HEADERS, REQUEST_HEADERS, RESPONSE_HEADERS
 from telefuser_grpc.server.openapi.image_operations import IMAGE_OPERATIONS
+from telefuser_grpc.server.openapi.model_operations import MODEL_OPERATIONS
 from telefuser_grpc.server.openapi.operation import Answer, Content, Operation, Parameter
 from telefuser_grpc.server.openapi.requests import request_schemas
 from telefuser_grpc.server.openapi.schemas import components, reference
@@ -24,6 +25,7 @@ OPERATIONS: Mapping[str, Operation] = {
     **SERVICE_OPERATIONS,
     **IMAGE_OPERATIONS,
     **VIDEO_OPERATIONS,
+    **MODEL_OPERATIONS,
     **WAN_OPERATIONS,
     **GENERATION_OPERATIONS,
 }
