@@ -59,8 +59,6 @@ async def asked(
         fields = _fields(form, contract, model)
         if given and file in fields:
             raise more_than_once(file)
-        if given and file in model.model_fields:
-            fields.pop(file, None)
         yield Asked(validate(model, fields), given)
 
 
