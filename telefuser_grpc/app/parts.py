@@ -7,7 +7,7 @@ from telefuser_grpc.config import ConfigError, Settings, embedded_pipeline
 from telefuser_grpc.domain.api_key import ApiKey
 from telefuser_grpc.domain.contract import Enforcement
 from telefuser_grpc.gateway.options import GatewayOptions, RateLimit
-from telefuser_grpc.media.downloads import Downloads
+from telefuser_grpc.media.downloads import DownloadLimits, Downloads
 from telefuser_grpc.media.inputs import LocalMediaInputs
 from telefuser_grpc.media.uploads import LocalUploads
 from telefuser_grpc.pipeline.probe import ProbeLimits
@@ -25,6 +25,7 @@ from telefuser_grpc.workers.pool import LocalReplicaPool
 from telefuser_grpc.workers.process import COMMAND
 
 MEBIBYTE = 2**20
+SUBMISSION_SECONDS = 10.0
 FORM_FILES = 4
 """The files that a form may hold, each as large as an input may be."""
 
@@ -121,14 +122,13 @@ def inputs(settings: Settings, root: Path, uploads: LocalUploads) -> LocalMediaI
         max_bytes=settings.max_file_size,
         max_inline_bytes=settings.max_inline_size,
         limits=_probe_limits(settings),
-        downloads=Downloads(
-            max_bytes=settings.max_file_size,
-            allow_private=settings.url_allow_private,
-            ports=None if settings.url_allow_private else (80, 443),
-            verify_ssl=settings.verify_ssl,
-            ssl_cert_path=settings.ssl_cert_path,
-        ),
+        downloads=_downloads(settings, DownloadLimits()),
     )
+
+
+def submitted_images(settings: Settings) -> Downloads:
+    """Makes the fetcher of images for which a caller waits a promised time."""
+    return _downloads(settings, DownloadLimits(total_seconds=SUBMISSION_SECONDS))
 
 
 def gpus(settings: Settings) -> GpuReader:
@@ -204,6 +204,17 @@ def _rate_limit(settings: Settings) -> RateLimit | None:
 def _max_body_bytes(settings: Settings) -> int:
     """Room for the largest inline input as base64, and for the rest of a request."""
     return min(settings.max_inline_size, settings.max_file_size) * 4 // 3 + MEBIBYTE
+
+
+def _downloads(settings: Settings, limits: DownloadLimits) -> Downloads:
+    return Downloads(
+        max_bytes=settings.max_file_size,
+        allow_private=settings.url_allow_private,
+        ports=None if settings.url_allow_private else (80, 443),
+        verify_ssl=settings.verify_ssl,
+        ssl_cert_path=settings.ssl_cert_path,
+        limits=limits,
+    )
 
 
 def _probe_limits(settings: Settings) -> ProbeLimits:

@@ -22,13 +22,17 @@ from telefuser_grpc.gateway.options import GatewayError
 from telefuser_grpc.gateway.process import Gateway
 from telefuser_grpc.scheduler.admission import Admission
 from telefuser_grpc.scheduler.desk import Desk
+from telefuser_grpc.scheduler.expiry import Expiry
 from telefuser_grpc.scheduler.janitor import Janitor
 from telefuser_grpc.scheduler.library import Library
 from telefuser_grpc.scheduler.room import GuardedInputs
 from telefuser_grpc.scheduler.scheduler import Scheduler
 from telefuser_grpc.scheduler.service import Service
+from telefuser_grpc.server.image_to_video.memory import DeviceMemory
 from telefuser_grpc.server.links import Links
 from telefuser_grpc.server.server import Server, UseCases
+from telefuser_grpc.server.wan.files import is_ours
+from telefuser_grpc.server.wan.servicer import WanParts
 from telefuser_grpc.storage.artifacts import LocalArtifactStore
 from telefuser_grpc.storage.folders import LocalTaskFolders
 from telefuser_grpc.storage.schema import UnusableDatabase
@@ -149,6 +153,10 @@ class App:
             enforcement=parts.enforcement(settings),
         )
         desk = Desk(tasks=tasks, scheduler=scheduler)
+        expiry = await stack.enter_async_context(
+            Expiry(tasks=tasks, scheduler=scheduler, belongs=is_ours)
+        )
+        memory = DeviceMemory(parts.gpus(settings))
         use_cases = UseCases(
             tasks=desk,
             admission=admission,
@@ -163,9 +171,16 @@ class App:
             ),
             metrics=metrics.render if metrics else None,
             metrics_json=metrics.as_json if metrics else None,
+            wan=WanParts(
+                fetch=parts.submitted_images(settings).fetch,
+                has_keys=key_check(settings, self._keys) is not None,
+                watch=expiry.watch,
+            ),
+            memory=memory,
         )
         await self._listen(stack, use_cases, metrics)
         await stack.enter_async_context(janitor)
+        await asyncio.to_thread(memory.begin)
         await stack.enter_async_context(pool)  # last: loading takes the processors from the rest
         stack.push_async_callback(scheduler.drain)  # while callers can still watch and read
         opening = asyncio.create_task(self._open(pool, admission, scheduler))
