@@ -20,17 +20,19 @@ PYTHON_MODULES = (
     "video_errors",
     "retries",
 )
+PATIENCE = "patience"
 NODE_CASE = re.compile(r"^export async function (\w+)", re.MULTILINE)
 NODE_HELPERS = ("run.mjs", "checks.mjs")
 
 
-def cases_of(sdk: Sdk) -> list[str]:
-    """Names what is run with an SDK."""
-    return list(_python_cases(sdk) if sdk.language == "python" else _node_cases())
+def cases_of(sdk: Sdk, *, patience: bool = False) -> list[str]:
+    """Names what is run with an SDK, those that take long only with patience."""
+    cases = _python_cases(sdk) if sdk.language == "python" else _node_cases()
+    return [case for case in cases if patience or f"{PATIENCE}." not in case]
 
 
 def _python_cases(sdk: Sdk) -> Iterator[str]:
-    for name in PYTHON_MODULES:
+    for name in (*PYTHON_MODULES, PATIENCE):
         module = importlib.import_module(f"tests.conformance.python.{name}")
         for case in _functions_for(sdk, module):
             yield from (f"{style}:{name}.{case}" for style in STYLES)

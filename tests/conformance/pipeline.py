@@ -12,8 +12,9 @@ from typing import Any
 
 PROMPT = {"prompt": {"type": "string", "required": True}}
 SEED = {"seed": {"type": "integer", "default": 42}}
+SMALL = {"resolution": {"type": "string", "default": "64x48"}}
 VIDEO = {"media_type": "video", "parameters": PROMPT | SEED}
-IMAGE = {"media_type": "image", "parameters": PROMPT | SEED}
+IMAGE = {"media_type": "image", "parameters": PROMPT | SEED | SMALL}
 PIPELINE_CONTRACT = {
     "pipeline_name": "conformance",
     "supported_tasks": ["t2i", "i2i", "t2v", "i2v", "vc"],

@@ -27,7 +27,7 @@ export async function aWrongValueOfAVideoIsRefusedByTheNameOfItsField(run) {
 }
 
 export async function anUnknownPathIsNotFound(run) {
-  const error = await refusal(() => run.client.post("/nothing", { body: {} }));
+  const error = await refusal(() => run.client.post("/videos/v/nothing", { body: {} }));
 
   assert.ok(error instanceof run.OpenAI.NotFoundError);
 }
@@ -47,10 +47,12 @@ export async function everyAnswerHasTheIdOfItsRequest(run) {
   assert.equal(error.requestID, run.exchanges[1].headers["x-request-id"]);
 }
 
-export async function anImageThatTheClientNoLongerWaitsForIsCancelled(run) {
+export async function anImageThatNobodyWaitsForIsCancelled(run) {
   const ear = new Ear(run.path("ear"));
   const abort = new AbortController();
-  const call = run.client.images.generate({ prompt: `last ${ear.path}` }, { signal: abort.signal });
+  const { signal } = abort;
+  const headers = { "x-stainless-retry-count": null };
+  const call = run.client.images.generate({ prompt: `last ${ear.path}` }, { signal, headers });
   const error = raised(() => call);
   assert.equal(await ear.heard(), "started");
 

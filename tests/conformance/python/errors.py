@@ -1,6 +1,6 @@
 """Cases of errors: the class that the SDK raises, and what it tells."""
 
-from tests.conformance.python.checks import refusal, settle
+from tests.conformance.python.checks import raised, refusal, settle
 from tests.conformance.python.run import Run
 
 PROMPT = "a red circle"
@@ -43,9 +43,17 @@ async def an_edit_without_a_picture_is_refused(run: Run) -> None:
 
 
 async def an_unknown_path_is_not_found(run: Run) -> None:
-    error = await refusal(lambda: run.client.post("/nothing", body={}, cast_to=object))
+    error = await refusal(lambda: run.client.post("/videos/v/nothing", body={}, cast_to=object))
 
     assert isinstance(error, run.openai.NotFoundError)
+
+
+async def an_interface_that_is_not_served_is_not_found(run: Run) -> None:
+    error = await raised(
+        run.openai.NotFoundError, lambda: run.client.embeddings.create(model="m", input="text")
+    )
+
+    assert error.request_id
 
 
 async def a_task_that_fails_is_told_once(run: Run) -> None:
