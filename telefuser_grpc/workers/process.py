@@ -98,6 +98,10 @@ class ReplicaProcess:
             os.killpg(self._child.pid, signal.SIGKILL)
 
 
+SECRETS = frozenset({"TELEFUSER_API_KEYS", "TELEFUSER_API_KEYS_FILE"})
+"""What the code of a pipeline has no business to read."""
+
+
 def replica_environment(
     inherited: Mapping[str, str], devices: Sequence[str], *, temporary: str = ""
 ) -> dict[str, str]:
@@ -105,7 +109,7 @@ def replica_environment(
 
     `temporary` is where the replica's temporary files go; what torch compiles outlives it.
     """
-    environment = dict(inherited)
+    environment = {name: value for name, value in inherited.items() if name not in SECRETS}
     environment["PYTHONPATH"] = os.pathsep.join(path or str(Path.cwd()) for path in sys.path)
     if temporary:
         environment.setdefault(COMPILED, f"{tempfile.gettempdir()}/torchinductor_{os.getuid()}")

@@ -1,6 +1,6 @@
 """Two callers: nobody reads, ends or finds what is another's, by any RPC and any path."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, fields
 from io import BytesIO
@@ -26,11 +26,6 @@ METHODS = {
     each.full_name: each
     for each in rpc_methods()
     if each.containing_service.full_name != INTERNAL_SERVICE
-}
-UNSERVED = {
-    "wan.v1.WanService.GetVideoStatus",
-    "wan.v1.WanService.GetVideoFile",
-    ("POST", "/video/status"),
 }
 MORE_KINDS = """
 PIPELINE_CONTRACT["supported_tasks"] += ["vc", "i2i"]
@@ -141,19 +136,6 @@ def _picture() -> bytes:
     return file.getvalue()
 
 
-def _served(rows: Mapping[Any, Row]) -> list[Any]:
-    """Returns the keys of rows; owners learn nothing of an interface that is not served."""
-    unserved = pytest.mark.xfail(
-        strict=True, reason="the service does not serve Wan2.1's interface"
-    )
-    return [
-        pytest.param(*((key,) if isinstance(key, str) else key), marks=unserved)
-        if key in UNSERVED
-        else key
-        for key in rows
-    ]
-
-
 def test_every_rpc_has_a_row() -> None:
     assert RPCS.keys() == METHODS.keys()
 
@@ -162,14 +144,14 @@ def test_every_documented_path_has_a_row() -> None:
     assert ROUTES.keys() == {(each.verb, each.path_template) for each in http_routes()}
 
 
-@pytest.mark.parametrize("name", _served(RPCS))
+@pytest.mark.parametrize("name", RPCS)
 def test_stranger_learns_nothing_by_an_rpc(world: World, name: str) -> None:
     method = METHODS[name]
 
     _check(world, RPCS[name], lambda caller, asked: caller.call(method, asked))
 
 
-@pytest.mark.parametrize(("verb", "path"), _served(ROUTES))
+@pytest.mark.parametrize(("verb", "path"), ROUTES)
 def test_stranger_learns_nothing_by_a_path(world: World, verb: str, path: str) -> None:
     _check(world, ROUTES[verb, path], lambda caller, asked: caller.send(verb, asked))
 

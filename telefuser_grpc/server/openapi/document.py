@@ -29,7 +29,7 @@ OPERATIONS: Mapping[str, Operation] = {
     **WAN_OPERATIONS,
     **GENERATION_OPERATIONS,
 }
-EVERYWHERE = ("BadPath", "InternalError", "Unavailable", "GatewayTimeout")
+EVERYWHERE = ("BadPath", "Unauthenticated", "InternalError", "Unavailable", "GatewayTimeout")
 INFO = {
     "title": "TeleFuser gRPC",
     "version": DOCUMENTED_VERSION,
@@ -42,6 +42,15 @@ INFO = {
         '`{"detail": "Method Not Allowed"}` with the header `Allow`.'
     ),
     "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+}
+KEYS = {
+    "bearer": {"type": "http", "scheme": "bearer", "description": "Where the service has keys."},
+    "key": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "x-api-key",
+        "description": "The same key, in a header of its own.",
+    },
 }
 TAGS = {
     "Tasks": "Create tasks and follow them to their end.",
@@ -63,10 +72,11 @@ def document() -> dict[str, Any]:
         "openapi": "3.1.0",
         "info": INFO,
         "servers": [{"url": "/", "description": "This server."}],
-        "security": [],
+        "security": [{}, *({name: []} for name in KEYS)],
         "tags": [{"name": name, "description": each} for name, each in TAGS.items()],
         "paths": _paths(bindings),
         "components": {
+            "securitySchemes": KEYS,
             "schemas": _schemas(),
             "responses": {name: _answer(answer) for name, (_, answer) in sorted(ERRORS.items())},
             "parameters": {name: _header(name) for name in REQUEST_HEADERS},

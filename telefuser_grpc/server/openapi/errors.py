@@ -173,6 +173,13 @@ ERRORS: dict[str, tuple[int, Answer]] = {
             "The path or the query holds bytes that are not UTF-8",
         ),
     ),
+    "Unauthenticated": (
+        401,
+        _text(
+            "The service has keys, and the request has none that it knows.",
+            "A key is needed; send it as 'Authorization: Bearer <key>' or as 'x-api-key'",
+        ),
+    ),
     "Refused": (
         400,
         _error(
