@@ -31,7 +31,8 @@ def test_every_state_of_a_replica_has_a_name_on_the_wire(state: ReplicaState) ->
 
 
 def test_every_reason_has_a_name_on_the_wire() -> None:
-    for error in _tree(TeleFuserError):
+    tree = _tree(TeleFuserError)
+    for error in (each for each in tree if each.__module__ == TeleFuserError.__module__):
         message = convert.task_error(TaskError(reason=error.reason, message="no"))
 
         assert error_pb2.ErrorReason.Name(message.reason) == f"ERROR_REASON_{error.reason}"
