@@ -208,6 +208,7 @@ class App:
             error_format=parts.error_format(settings),
             links=Links(settings.public_base_url or ""),
             serves_openai=settings.enable_openai_api,
+            kept_seconds=settings.artifact_retention_seconds,
         )
         port = await server.start()
         stack.push_async_callback(server.stop, 0)  # should the gateway not start
