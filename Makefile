@@ -5,7 +5,7 @@ BASE ?= $(shell git rev-parse --quiet --verify origin/main || git rev-parse HEAD
 RUN := PATH="$(CURDIR)/$(BIN):$$PATH"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check generate format lint types layers protos benchmarks clean
+.PHONY: help demo test check conformance generate format lint types layers protos benchmarks clean
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -56,6 +56,9 @@ protos: .venv/.ready
 	$(BIN)/buf lint
 	$(BIN)/buf format --diff --exit-code protos
 	$(RUN) buf breaking protos --against '.git#ref=$(BASE),subdir=protos'
+
+conformance: .venv/.system ## Run the official SDKs, all versions, against the service
+	$(RUN) $(BIN)/python -m tests.conformance
 
 benchmarks: .venv/.ready ## Measure, and print the table
 	$(RUN) $(BIN)/python -m benchmarks
