@@ -19,6 +19,7 @@ PYTHON_MODULES = (
     "errors",
     "video_errors",
     "retries",
+    "keys",
 )
 PATIENCE = "patience"
 NODE_CASE = re.compile(r"^export async function (\w+)", re.MULTILINE)

@@ -16,7 +16,17 @@ from tests.fakes.service import Service, clean_environment
 HERE = Path(__file__).parent
 CHECKOUT = HERE.parents[1]
 PATIENCE_SECONDS = 10.0
-SETTINGS = {"max_queue_size": 6, "preview_interval": 0, "cancel_timeout": 2}
+KEY, OTHER_KEY = "conformance-key-of-ada", "conformance-key-of-ben"
+SETTINGS = {
+    "max_queue_size": 6,
+    "preview_interval": 0,
+    "cancel_timeout": 2,
+    "api_keys": f"ada:{KEY}, ben:{OTHER_KEY}",
+    "rate_limit_enabled": True,
+    "rate_limit_rpm": 300,
+    "rate_limit_burst": 0,
+    "rate_limit_window_size": 10,
+}
 
 
 class Driver:
@@ -65,7 +75,8 @@ def _command(sdk: Sdk, environment: Path) -> list[str]:
 def _variables(service: Service, dropper: Dropper, folder: Path) -> dict[str, str]:
     return {
         "OPENAI_BASE_URL": f"http://{service.target}/v1",
-        "OPENAI_API_KEY": "conformance",
+        "OPENAI_API_KEY": KEY,
+        "CONFORMANCE_OTHER_KEY": OTHER_KEY,
         "CONFORMANCE_DROPPING_URL": f"http://{dropper.target}/v1",
         "CONFORMANCE_MEDIA": str(_media(folder / "media")),
         "CONFORMANCE_FOLDER": str(folder),

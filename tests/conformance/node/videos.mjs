@@ -99,7 +99,8 @@ export async function anUnknownVideoIsNotFound(run) {
 }
 
 export async function listPagesThroughAllVideosInBothOrders(run) {
-  for await (const video of run.client.videos.list()) await run.client.videos.delete(video.id);
+  const earlier = await all(run.client.videos.list());
+  for (const video of earlier) await run.client.videos.delete(video.id);
   const ids = [];
   for (let count = 0; count < 5; count += 1) ids.push((await made(run)).id);
 

@@ -30,6 +30,8 @@ class Run:
         exchanges: What went over the wire during this case.
         media: The folder of `still.png`, `other.png`, `mask.png` and `clip.mp4`.
         folder: Where a case may write.
+        dropping_url: Where the answer to a first try is lost.
+        other_key: The key of somebody else.
     """
 
     def __init__(self, style: str, recorder: Recorder) -> None:
@@ -40,6 +42,7 @@ class Run:
         self.media = Path(os.environ["CONFORMANCE_MEDIA"])
         self.folder = Path(os.environ["CONFORMANCE_FOLDER"])
         self.dropping_url = os.environ["CONFORMANCE_DROPPING_URL"]
+        self.other_key = os.environ["CONFORMANCE_OTHER_KEY"]
         self.style = style
         self._recorder = recorder
         self.client: Any = self._client(recorder)
