@@ -28,6 +28,12 @@ def render(
     ],
     host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "0.0.0.0",
     port: Annotated[int, typer.Option("--port", "-p", min=1, max=65535, help="Port.")] = 8000,
+    ui_port: Annotated[
+        int | None,
+        typer.Option(
+            "--ui-port", min=1, max=65535, help="Further port, where / is a page for people."
+        ),
+    ] = None,
     artifact_root: Annotated[
         Path | None,
         typer.Option(
@@ -89,6 +95,7 @@ def render(
         upstream=upstream,
         host=host,
         port=port,
+        ui_port=ui_port,
         artifact_root=artifact_root.absolute() if artifact_root else None,
         cors_origins=tuple(cors_origins or ()),
         api_keys=keys,
