@@ -61,7 +61,7 @@ class WanSubmitBody(BaseModel):
     infer_steps: Annotated[int, Number] = Field(
         30, ge=20, le=100, description="Steps of denoising."
     )
-    seed: Annotated[int, Number, Field(ge=0, le=2**31 - 1)] | None = Field(
+    seed: Annotated[int, Field(ge=0, le=2**31 - 1), Number] | None = Field(
         None, description="Makes the result repeatable; null for one that is chosen, and told."
     )
     negative_prompt: Annotated[str, StringConstraints(max_length=500)] | None = Field(
