@@ -15,6 +15,7 @@ from telefuser_grpc.scheduler.limits import Limits, NoCapacityPolicy
 from telefuser_grpc.scheduler.retention import Persistence, Retention
 from telefuser_grpc.scheduler.service import ServiceFacts
 from telefuser_grpc.server.rest.bodies import ErrorFormat
+from telefuser_grpc.server.wan.files import FOLDER as WAN_FOLDER
 from telefuser_grpc.telemetry.gpu import GpuReader, no_gpus
 from telefuser_grpc.telemetry.gpus import machine_gpus
 from telefuser_grpc.telemetry.log_target import LogTarget
@@ -26,6 +27,8 @@ from telefuser_grpc.workers.process import COMMAND
 
 MEBIBYTE = 2**20
 SUBMISSION_SECONDS = 10.0
+WAN_TOGETHER = 2
+"""The tasks that the interface of Wan2.1 promises to run at once, at most."""
 FORM_FILES = 4
 """The files that a form may hold, each as large as an input may be."""
 
@@ -89,6 +92,7 @@ def limits(settings: Settings) -> Limits:
         stall_seconds=settings.stall_timeout,
         cancel_seconds=settings.cancel_timeout,
         drain_seconds=settings.drain_seconds,
+        together={WAN_FOLDER: WAN_TOGETHER},
         no_capacity=NoCapacityPolicy(settings.no_capacity),
     )
 
