@@ -251,6 +251,7 @@ class Server:
                 uploads=use.uploads,
                 library=use.library,
                 links=self._links,
+                memory=use.memory,
             ),
             self._server,
         )

@@ -56,6 +56,10 @@ class DeviceMemory:
             peak = peak_memory_mib / 1024
             self._measured[shape] = max(peak, self._measured.get(shape, 0.0))
 
+    def is_measured(self, shape: Shape) -> bool:
+        """Tells whether a run of this shape was measured."""
+        return shape in self._measured
+
     def required_gb(self, shape: Shape) -> float:
         """Returns what a run takes with its model."""
         return self._measured.get(shape) or _estimated(shape)

@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -15,8 +15,9 @@ from telefuser_grpc.errors import TaskNotFound
 from telefuser_grpc.scheduler.admission import Admission, TaskRequest
 from telefuser_grpc.scheduler.desk import Desk
 from telefuser_grpc.scheduler.library import Library
-from telefuser_grpc.scheduler.ports import Uploads
+from telefuser_grpc.scheduler.ports import TaskQuery, Uploads
 from telefuser_grpc.server.file_stream import file_bodies
+from telefuser_grpc.server.image_to_video.memory import DeviceMemory, Shape
 from telefuser_grpc.server.links import Links
 from telefuser_grpc.server.pictures import Picture, fitted, uploaded
 from telefuser_grpc.server.rest.bodies import json_response, parse
@@ -28,7 +29,12 @@ from telefuser_grpc.server.wan.bodies import (
     WanTaskBody,
     status_body,
 )
-from telefuser_grpc.server.wan.errors import WanDisabled, WanRefused, unknown_model
+from telefuser_grpc.server.wan.errors import (
+    TooLargeForMemory,
+    WanDisabled,
+    WanRefused,
+    unknown_model,
+)
 from telefuser_grpc.server.wan.files import FOLDER, find_video, is_ours, video_address
 from telefuser_grpc.server.wan.sizes import RatioTooLong, effective_frames, output_size
 
@@ -40,6 +46,8 @@ Raises:
 """
 KIND = "i2v"
 FPS = 16
+MEASURED = 20
+"""Runs, the newest, whose memory says what the next one takes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,8 +77,10 @@ class WanServicer(WanServiceServicer):
         uploads: Uploads,
         library: Library,
         links: Links,
+        memory: DeviceMemory,
     ) -> None:
         self._parts = parts
+        self._memory = memory
         self._tasks = tasks
         self._admission = admission
         self._uploads = uploads
@@ -85,6 +95,7 @@ class WanServicer(WanServiceServicer):
         self._check_model(asked.model)
         self._admission.check_room()
         picture = await self._picture(asked)
+        await self._check_memory(asked, picture)
         async with uploaded(picture, self._uploads, field="image_url") as reference:
             wanted = _request(asked, picture, reference)
             self._parts.watch(wanted.task_id)
@@ -132,6 +143,18 @@ class WanServicer(WanServiceServicer):
         if model not in (MODEL, contract.pipeline_name):
             raise unknown_model(model, contract.pipeline_name)
 
+    async def _check_memory(self, asked: WanSubmitBody, picture: Picture) -> None:
+        """Refuses what runs were measured to need and no device has now."""
+        query = TaskQuery(states=(TaskState.COMPLETED,), kinds=(KIND,), page_size=MEASURED)
+        for task in (await self._tasks.list(query)).tasks:
+            if is_ours(task):
+                self._memory.learn(_shape(task.fields), task.peak_memory_mib)
+        shape = picture.width, picture.height, effective_frames(asked.num_frames)
+        if self._memory.is_measured(shape) and not await asyncio.to_thread(
+            self._memory.fits, shape
+        ):
+            raise TooLargeForMemory
+
     async def _picture(self, asked: WanSubmitBody) -> Picture:
         folder = await asyncio.to_thread(tempfile.TemporaryDirectory, prefix="telefuser-image-")
         try:
@@ -152,6 +175,10 @@ class WanServicer(WanServiceServicer):
         if not is_ours(task):
             raise TaskNotFound(task_id)
         return task
+
+
+def _shape(fields: Mapping[str, Any]) -> Shape:
+    return fields["width"], fields["height"], fields["num_frames"]
 
 
 def _request(asked: WanSubmitBody, picture: Picture, reference: str) -> TaskRequest:

@@ -9,11 +9,13 @@ import pytest
 from telefuser_grpc.domain.contract import PipelineContract
 from telefuser_grpc.media.downloads import DownloadLimits, Downloads
 from telefuser_grpc.scheduler.service import ServiceFacts
+from telefuser_grpc.server.image_to_video.memory import DeviceMemory
 from telefuser_grpc.server.server import UseCases
 from telefuser_grpc.server.wan.servicer import WanParts
 from tests.fakes.media_files import still
 from tests.fakes.web import Web, answer
 from tests.server.backend import MAX_UPLOAD_BYTES, Backend
+from tests.server.image_to_video.conftest import Gpu
 from tests.server.wan.caller import Caller
 
 CONTRACT = PipelineContract.parse({"supported_tasks": ["t2v", "i2v"]}, stem="shapes")
@@ -32,7 +34,9 @@ class WanBackend(Backend):
             max_bytes=MAX_UPLOAD_BYTES, allow_private=True, ports=None, limits=LIMITS
         )
         parts = WanParts(fetch=downloads.fetch, has_keys=self.has_keys, watch=self.watched.append)
-        return replace(super()._use_cases(facts), wan=parts)
+        self.gpus: list[Gpu] = []
+        memory = DeviceMemory(lambda: self.gpus)
+        return replace(super()._use_cases(facts), wan=parts, memory=memory)
 
 
 class KeylessBackend(WanBackend):

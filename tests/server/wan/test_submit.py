@@ -3,6 +3,7 @@
 import asyncio
 import io
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ from telefuser_grpc.domain.contract import PipelineContract
 from telefuser_grpc.domain.task import Task
 from tests.fakes.media_files import mp4, noise, still
 from tests.fakes.web import Web, answer, redirect
-from tests.server.backend import LIMITS, Backend
+from tests.server.backend import COMPLETES, LIMITS, Backend
+from tests.server.image_to_video.conftest import GIB, Gpu
 from tests.server.wan.caller import PROMPT, Caller
 from tests.server.wan.conftest import KeylessBackend, WanBackend
 
@@ -356,6 +358,22 @@ async def test_value_that_the_pipeline_refuses_is_named_as_the_caller_knows_it(
     assert answered.status == 422
     assert answered.faults == [(["body", "infer_steps"], "less_than_equal")]
     assert left_behind(backend) == []
+
+
+async def test_video_that_runs_were_measured_not_to_fit_is_500_with_the_documented_advice(
+    wan: Caller, backend: WanBackend
+) -> None:
+    backend.pool.script = COMPLETES
+    measured = await wan.submitted(num_frames=81)
+    await backend.ended(measured.id)
+    done = await backend.tasks.get(measured.id)
+    backend.tasks._tasks[done.id] = replace(done, peak_memory_mib=20 * 1024.0)
+    backend.gpus = [Gpu(memory_used_bytes=4 * GIB)]
+
+    same, other = await wan.submit(num_frames=81), await wan.submit(num_frames=24)
+
+    assert (same.status, reason(same)) == (500, "显存不足，请降低分辨率")
+    assert other.status == 202, "nobody knows what another shape takes"
 
 
 async def test_service_without_keys_answers_nobody(tmp_path: Path, web: Web) -> None:
