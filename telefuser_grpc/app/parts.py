@@ -165,6 +165,7 @@ def gateway_options(
         upstream=upstream,
         host=settings.host,
         port=settings.port,
+        ui_port=settings.ui_port,
         artifact_root=root,
         api_keys=keys,
         rate_limit=_rate_limit(settings),

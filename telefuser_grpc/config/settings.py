@@ -51,6 +51,9 @@ class _Pipeline(BaseModel):
 class _Network(BaseModel):
     host: str = Field("127.0.0.1", description="Address to listen on")
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one")
+    ui_port: int | None = Field(
+        None, ge=1, le=65535, description="Further port, where / is the page that makes videos"
+    )
     gateway: bool = Field(True, description="Whether Envoy runs beside the server")
     public_base_url: BaseUrl | None = Field(None, description="Address that links in answers have")
     cors_origins: Words = Field((), description="Origins that browsers may call from")

@@ -66,6 +66,7 @@ OURS = {
     "REPLICA_TIMEOUT": ("0", 0.0, 60.0),
     "MAX_TASKS_PER_REPLICA": ("100", 100, 0),
     "REPLICA_MAX_RSS_BYTES": ("1000", 1000, 0),
+    "UI_PORT": ("7860", 7860, None),
     "WARMUP": ("true", True, False),
     "PREVIEW_INTERVAL": ("0", 0.0, 1.0),
     "GATEWAY": ("false", False, True),
