@@ -118,12 +118,13 @@ class App:
         self._root.mkdir(parents=True, exist_ok=True)
         pool = parts.pool(settings, self._pipeline)
         store = await stack.enter_async_context(SqliteTaskStore(self._root / "tasks.db"))
+        gpus = parts.gpus(settings)
         metrics = (
             Metrics(
                 version=__version__,
                 counts=store.counts,
                 replicas=pool.status,
-                gpus=parts.gpus(settings),
+                gpus=gpus,
             )
             if settings.enable_metrics
             else None
@@ -156,7 +157,7 @@ class App:
         expiry = await stack.enter_async_context(
             Expiry(tasks=tasks, scheduler=scheduler, belongs=is_ours)
         )
-        memory = DeviceMemory(parts.gpus(settings))
+        memory = DeviceMemory(gpus)
         use_cases = UseCases(
             tasks=desk,
             admission=admission,
