@@ -35,6 +35,11 @@ CODE_CLASSES: Mapping[str, type[TeleFuserError]] = {
     "DEADLINE_EXCEEDED": Unavailable,
 }
 
+SIGNS_OF_A_BROKEN_CALL = (
+    "RST_STREAM",
+    "Stream removed",
+    "Internal error from Core",  # grpc.aio, when an answer comes while it is still sending
+)
 
 Error = TypeVar("Error", bound=TeleFuserError)
 
@@ -82,7 +87,7 @@ def _is_broken(call: FailedCall) -> bool:
     return call.code() is grpc.StatusCode.UNAVAILABLE or (
         call.code()
         in (grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN, grpc.StatusCode.CANCELLED)
-        and ("RST_STREAM" in details or "Stream removed" in details)
+        and any(sign in details for sign in SIGNS_OF_A_BROKEN_CALL)
     )
 
 

@@ -108,3 +108,9 @@ def test_reset_stream_is_a_lost_connection(code: grpc.StatusCode) -> None:
     error = error_of(Failed(code, "Received RST_STREAM with error code 2"), "host:1")
 
     assert type(error) is Unavailable
+
+
+def test_answer_that_was_lost_while_sending_is_a_lost_connection() -> None:
+    error = error_of(Failed(grpc.StatusCode.INTERNAL, "Internal error from Core"), "host:1")
+
+    assert type(error) is Unavailable

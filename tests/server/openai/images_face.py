@@ -3,7 +3,6 @@
 import base64
 import io
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 import grpc
@@ -24,7 +23,7 @@ from telefuser_grpc.scheduler.ports import TaskQuery
 from tests.fakes.media_files import still
 from tests.fakes.replicas import Script
 from tests.server.backend import Backend
-from tests.server.rest.gateway import Answer, Gateway, transcoded
+from tests.server.rest.gateway import Answer, Gateway, body_requests, transcoded
 
 PNG = ("a.png", still(), "image/png")
 DRAWN = still(width=16, height=12)
@@ -103,14 +102,13 @@ def generation(body: Any) -> image_service_pb2.CreateImageRequest:
     return image_service_pb2.CreateImageRequest(body=http)
 
 
-async def form(message: Any, data: Any, files: Any) -> AsyncIterator[Any]:
-    """Yields a form piece by piece."""
+def form(message: Any, data: Any, files: Any) -> list[Any]:
+    """Returns a form as the gateway passes it on, piece by piece."""
     request = httpx.Request("POST", "http://g", data=data or {}, files=files)
     content_type = request.headers.get("content-type", "application/x-www-form-urlencoded")
     whole = request.read()
-    for start in range(0, max(len(whole), 1), 1000):
-        piece = whole[start : start + 1000]
-        yield message(body=HttpBody(content_type=content_type if not start else "", data=piece))
+    pieces = [whole[start : start + 1000] for start in range(0, max(len(whole), 1), 1000)]
+    return body_requests(message, content_type, pieces)
 
 
 def picture(item: dict[str, Any]) -> Image.Image:

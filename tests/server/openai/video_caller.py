@@ -1,7 +1,6 @@
 """Calls of the OpenAI videos as the gateway makes them."""
 
 import json
-from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
 import httpx
@@ -12,7 +11,7 @@ from telefuser_grpc._gen.openai.v1 import video_service_pb2_grpc
 from telefuser_grpc.domain.contract import PipelineContract
 from telefuser_grpc.domain.task import Task
 from tests.server.backend import Backend
-from tests.server.rest.gateway import Answer, Gateway
+from tests.server.rest.gateway import Answer, Gateway, body_requests
 
 MEBIBYTE = 2**20
 PROMPT = {"type": "string", "required": True}
@@ -80,7 +79,7 @@ class VideoCaller:
         """Posts JSON, or bytes that are meant as such, in pieces as the gateway would."""
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
         pieces = [data[:10], *(data[at : at + MEBIBYTE] for at in range(10, len(data), MEBIBYTE))]
-        return await self.ask(method, _requests(request, "application/json", pieces), **headers)
+        return await self.ask(method, body_requests(request, "application/json", pieces), **headers)
 
     async def post_form(
         self, method: Any, request: Any, data: Any, files: Any, **headers: str
@@ -90,7 +89,9 @@ class VideoCaller:
         parts += list((files or {}).items())
         http = httpx.Request("POST", "http://g", files=parts)
         content_type = http.headers["content-type"]
-        return await self.ask(method, _requests(request, content_type, [http.read()]), **headers)
+        return await self.ask(
+            method, body_requests(request, content_type, [http.read()]), **headers
+        )
 
     async def get(self, video_id: str, **headers: str) -> Answer:
         """Gets `/v1/videos/{video_id}`."""
@@ -136,9 +137,3 @@ def error_of(answer: Answer) -> tuple[int, str | None, str]:
     assert answer.json["detail"]
     assert isinstance(error["message"], str)
     return answer.status, error["param"], error["code"]
-
-
-async def _requests(request: Any, content_type: str, pieces: Iterable[bytes]) -> AsyncIterator[Any]:
-    for piece in pieces:
-        yield request(body=HttpBody(content_type=content_type, data=piece))
-        content_type = ""

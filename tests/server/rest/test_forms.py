@@ -16,7 +16,7 @@ from telefuser_grpc.server.rest.form_parts import MAX_PARTS
 from telefuser_grpc.server.rest.forms import MAX_TEXT_BYTES
 from tests.fakes.media_files import mp4, noise, png_bomb, still, wav
 from tests.server.backend import COMPLETES, MAX_UPLOAD_BYTES, Backend
-from tests.server.rest.gateway import Answer, Gateway, form_requests, transcoded
+from tests.server.rest.gateway import Answer, Gateway, body_requests, transcoded
 
 PICTURE = ("a.png", still(), "image/png")
 FILM = ("a.mp4", mp4(), "video/mp4")
@@ -696,6 +696,6 @@ async def _post_without_end(gateway: Gateway) -> Answer:
 async def _requests_then(
     head: bytes, event: asyncio.Event
 ) -> AsyncIterator[pb.CreateTaskFromFormRequest]:
-    async for request in form_requests(MULTIPART, [head]):
+    for request in body_requests(pb.CreateTaskFromFormRequest, MULTIPART, [head]):
         yield request
     await event.wait()
