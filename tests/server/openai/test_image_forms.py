@@ -212,7 +212,7 @@ async def test_silent_retry_of_a_form_gets_the_first_task(face: Face) -> None:
 
 
 async def test_form_that_breaks_off_leaves_nothing(face: Face) -> None:
-    (whole,) = [each async for each in form(pb.CreateImageEditRequest, PROMPT, {"image": PNG})]
+    (whole,) = form(pb.CreateImageEditRequest, PROMPT, {"image": PNG})
 
     async def sent() -> AsyncIterator[pb.CreateImageEditRequest]:
         yield replaced(whole, whole.body.data[:-20])
