@@ -27,8 +27,35 @@ async def test_preflight_is_answered_on_every_documented_path(
     assert answer.status_code == 200
     assert answer.headers["access-control-allow-origin"] == PAGE
     assert route.verb in answer.headers["access-control-allow-methods"].split(", ")
-    assert {"authorization", "*"} <= set(answer.headers["access-control-allow-headers"].split(", "))
     assert answer.headers["access-control-max-age"] == "600"
+
+
+SENT = [
+    *("authorization", "content-type", "idempotency-key", "last-event-id", "range", "x-api-key"),
+    *("if-none-match", "if-range", "x-request-id", "traceparent", "tracestate"),
+    *("x-grpc-web", "x-user-agent", "grpc-timeout"),
+    *("user-agent", "openai-beta", "openai-organization", "openai-project"),
+]
+SENT_BY_SDKS = [
+    *("arch", "custom-poll-interval", "helper-method", "lang", "os", "package-version"),
+    *("poll-helper", "retry-count", "runtime", "runtime-version", "timeout"),
+]
+
+
+async def test_headers_that_pages_send_are_allowed_by_name_and_all_others_too(
+    http: httpx.AsyncClient,
+) -> None:
+    wanted = [*SENT, *(f"x-stainless-{name}" for name in SENT_BY_SDKS)]
+    headers = {
+        "origin": PAGE,
+        "access-control-request-method": "POST",
+        "access-control-request-headers": ",".join(wanted),
+    }
+
+    answer = await http.options("/v1/videos", headers=headers)
+
+    allowed = answer.headers["access-control-allow-headers"].split(", ")
+    assert sorted(allowed) == sorted([*wanted, "*"])
 
 
 @pytest.mark.parametrize(
