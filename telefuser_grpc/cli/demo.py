@@ -38,7 +38,10 @@ def demo(
         bool, typer.Option("--keep-serving", help="Leave the service running until Ctrl-C.")
     ] = False,
 ) -> None:
-    """See it work: start a small model, make a video with it, stop again."""
+    """See it work: start a small model, make a video with it, stop again.
+
+    The service has its defaults: neither TELEFUSER_<NAME> nor a file `.env` changes it.
+    """
     try:
         _demonstrate(prompt, output, keep_serving=keep_serving)
     except KeyboardInterrupt:
@@ -74,6 +77,7 @@ def _service(folder: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
     with (folder / LOG).open("wb") as log:
         service = subprocess.Popen(
             _command(port, folder / "cache"),
+            cwd=folder,  # a `.env` of the caller's is for the caller's service
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=log,

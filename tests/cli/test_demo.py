@@ -13,6 +13,7 @@ from tests.fakes.server import VIDEO
 
 Run = Callable[..., Outcome]
 
+ROOT = Path(__file__).parents[2]
 SERVICE = """
 import signal, sys
 from tests.fakes.server import FakeServer
@@ -29,6 +30,7 @@ open(sys.argv[2], "w").write("stopped")
 def stopped(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """The file that the scripted service writes when it was stopped as it should be."""
     note = tmp_path / "stopped"
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))  # it runs elsewhere
     script = "import signal; signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])" + SERVICE
     monkeypatch.setattr(
         demo, "_command", lambda port, cache: [sys.executable, "-c", script, str(port), str(note)]
@@ -61,6 +63,23 @@ def test_demo_shows_why_a_service_did_not_start(run: Run, monkeypatch: pytest.Mo
     assert outcome.stderr == (
         "error: the service ended while it started:\nerror: no room on this machine\n"
     )
+
+
+def test_demo_has_the_defaults_whatever_the_caller_has_set(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    telling = (
+        "from telefuser_grpc.config import load; loaded = load();"
+        "raise SystemExit(f'{set(loaded.origins.values())} {loaded.warnings}')"
+    )
+    monkeypatch.setattr(demo, "_command", lambda port, cache: [sys.executable, "-c", telling])
+    monkeypatch.setenv("TELEFUSER_HOST", "0.0.0.0")
+    (tmp_path / ".env").write_text("TELEFUSER_API_KEYS=studio:0123456789abcdef\n")
+    monkeypatch.chdir(tmp_path)
+
+    outcome = run("demo")
+
+    assert outcome.stderr.endswith("\n{'default'} ()\n")
 
 
 def test_interrupted_demo_stops_the_service(
