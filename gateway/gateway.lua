@@ -35,6 +35,10 @@ local KEY_FAULTS = {
 local WAN_REASONS = {
   missing = "缺少认证头", address = "缺少认证头", scheme = "无效的认证方案", unknown = "无效的API密钥",
 }
+local WAN_FAULTS = {
+  [408] = "请求体未能及时送达", [413] = "请求体过大", [429] = "请求过于频繁，请稍后重试",
+  [503] = "服务暂不可用，请稍后重试", [504] = "服务器未能及时响应",
+}
 local SECRET_PARAMETERS = {
   ["api_key"] = true, ["api-key"] = true, ["apikey"] = true, ["x-api-key"] = true,
   ["key"] = true, ["token"] = true, ["access_token"] = true,
@@ -73,9 +77,19 @@ local function is_openai(path)
   return OPENAI[face] and (rest == "" or rest == "/")
 end
 
+-- Whether an official SDK asks, of whatever path: it reads one form of error alone.
+local function is_openai_sdk(headers)
+  return headers:get("x-stainless-lang") ~= nil
+    or (headers:get("user-agent") or ""):find("OpenAI/", 1, true) ~= nil
+end
+
 local function is_generating(path)
   path = (path or ""):gsub("/$", "")
   return path == "/generate" or path == "/v1/generate"
+end
+
+local function is_v1(path)
+  return (path or ""):sub(1, 4) == "/v1/"
 end
 
 local function is_of_generation(path)
@@ -159,6 +173,7 @@ function envoy_on_request(handle)
   notes:set(NOTES, "request_id", id)
   notes:set(NOTES, "path", target:match("^[^?]*"))
   notes:set(NOTES, "method", headers:get(":method"))
+  notes:set(NOTES, "sdk", is_openai_sdk(headers))
   local harmless = without_secrets(target)
   if harmless then headers:replace(":path", harmless) end
   if handle:filterContext():get("keys") then
@@ -252,9 +267,11 @@ local function word(handle, code, notes, limited)
     buffer:setBytes(failed(message, code))
     return
   end
-  if code == 401 and (notes.path or ""):sub(1, 7) == "/video/" then
-    detail = ('{"status":"Failed","reason":"%s"}'):format(WAN_REASONS[notes.key] or "")
-  elseif code == 401 or is_openai(notes.path) then
+  local reason = (notes.path or ""):sub(1, 7) == "/video/"
+    and (code == 401 and (WAN_REASONS[notes.key] or "") or WAN_FAULTS[code])
+  if reason then
+    detail = ('{"status":"Failed","reason":"%s"}'):format(reason)
+  elseif code == 401 or is_openai(notes.path) or notes.sdk and is_v1(notes.path) then
     if code == 504 then headers:replace("x-should-retry", "false") end -- it may have begun
     buffer:setBytes(with_error(detail, message, param, code))
     return

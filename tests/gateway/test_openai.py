@@ -69,6 +69,35 @@ async def test_other_paths_have_detail_alone(http: httpx.AsyncClient, path: str)
     assert answer.json() == {"detail": "Not Found"}
 
 
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"user-agent": "OpenAI/Python 3.54.0"},
+        {"user-agent": "AsyncOpenAI/Python 2.8.0"},
+        {"user-agent": "own/1.0", "x-stainless-lang": "js"},
+    ],
+)
+@pytest.mark.parametrize("path", ["/v1/embeddings", "/v1/chat/completions", "/v1/responses/r_1"])
+async def test_unknown_interface_has_error_and_detail_for_an_official_sdk(
+    http: httpx.AsyncClient, path: str, headers: dict[str, str]
+) -> None:
+    answer = await http.post(path, json={"model": "x"}, headers=headers)
+
+    assert (answer.status_code, answer.json()["detail"]) == (404, "Not Found")
+    assert answer.json()["error"]["code"] == "not_found"
+
+
+@pytest.mark.parametrize("path", ["/v2/embeddings", "/outputs/a/b", "/video/nothing"])
+async def test_other_interface_keeps_its_form_for_an_official_sdk(
+    http: httpx.AsyncClient, path: str
+) -> None:
+    plain = await http.get(path)
+
+    told = await http.get(path, headers={"user-agent": "OpenAI/Python 3.54.0"})
+
+    assert told.json() == plain.json()
+
+
 async def test_answers_about_a_call_have_error_and_detail(tmp_path: Path) -> None:
     options = GatewayOptions(upstream=f"{tmp_path}/s", port=0)
     async with (

@@ -109,6 +109,18 @@ async def test_refusal_has_the_documented_body(http: httpx.AsyncClient) -> None:
     assert answer.headers["content-type"] == "application/json"
 
 
+async def test_refusal_of_wan_has_the_body_of_that_interface(http: httpx.AsyncClient) -> None:
+    await _spend(http)
+
+    answer = await http.post("/video/submit", json={})
+
+    assert (answer.status_code, answer.json()) == (
+        429,
+        {"detail": {"status": "Failed", "reason": "请求过于频繁，请稍后重试"}},
+    )
+    assert int(answer.headers["retry-after"]) > 0
+
+
 async def test_retry_after_is_the_time_until_the_next_token(http: httpx.AsyncClient) -> None:
     await _spend(http)
 
