@@ -13,6 +13,11 @@ from telefuser_grpc.server.rest.bodies import Malformed, detail
 MAX_PARTS = 200
 MAX_HEADERS = 8  # of one part
 MAX_HEADER_BYTES = 4096
+BOUNDARY_REMEDY = "choose a short one, or let your HTTP client write the Content-Type"
+FORM_OF_A_PART = (
+    f"write each part as --<boundary>, at most {MAX_HEADERS} headers of {MAX_HEADER_BYTES} bytes, "
+    "an empty line and the content, all lines ended by CR LF"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,21 +60,23 @@ class PartReader:
         try:
             self._parser = self._new_parser(boundary)
         except FormParserError as error:
-            raise malformed_form(str(error)) from None
+            raise malformed_form(f"{error}; {BOUNDARY_REMEDY}") from None
 
     def feed(self, data: bytes) -> Sequence[PartEvent]:
         """Takes the next piece and returns what it has told."""
         try:
             self._parser.write(data)
         except FormParserError as error:
-            raise malformed_form(str(error)) from None
+            raise malformed_form(f"{error}; {FORM_OF_A_PART}") from None
         events, self._events = self._events, []
         return events
 
     def finish(self) -> None:
         """Ends the body."""
         if not self._has_ended:
-            raise malformed_form("it ends before its last boundary; send the whole form")
+            raise malformed_form(
+                "it ends before its last boundary; send it whole, with --<boundary>-- at its end"
+            )
 
     def _new_parser(self, boundary: bytes) -> MultipartParser:
         parser = MultipartParser(
@@ -93,7 +100,7 @@ class PartReader:
     def _begin_part(self) -> None:
         self._parts += 1
         if self._parts > MAX_PARTS:
-            raise malformed_form(f"it has more than {MAX_PARTS} parts")
+            raise malformed_form(f"it has more than {MAX_PARTS} parts; send fewer fields")
         self._headers = {}
 
     def _take_header_name(self, data: bytes, start: int, end: int) -> None:
@@ -110,7 +117,8 @@ class PartReader:
         kind, options = parse_options_header(self._headers.get(b"content-disposition"))
         name = _text(options.get(b"name", b""))
         if kind != b"form-data" or not name:
-            raise malformed_form("a part has no name; write Content-Disposition: form-data; name=…")
+            head = 'Content-Disposition: form-data; name="<name>"'
+            raise malformed_form(f"a part has no name; write {head}")
         filename = options.get(b"filename")
         self._events.append(
             PartStart(
@@ -128,7 +136,7 @@ class PartReader:
 
 
 def malformed_form(why: str) -> Malformed:
-    """Returns what is told of a body that is no form."""
+    """Returns what is told of a body that is no form; `why` says how to mend it, too."""
     return Malformed([detail(["body"], f"Form cannot be read: {why}", "form_invalid")])
 
 
@@ -136,4 +144,4 @@ def _text(data: bytes) -> str:
     try:
         return data.decode()
     except UnicodeDecodeError:
-        raise malformed_form("the head of a part is not UTF-8") from None
+        raise malformed_form("the head of a part is not UTF-8; encode names so") from None

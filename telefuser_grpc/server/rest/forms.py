@@ -25,6 +25,7 @@ from telefuser_grpc.server.rest.form_parts import (
 MULTIPART = "multipart/form-data"
 URLENCODED = "application/x-www-form-urlencoded"
 MAX_TEXT_BYTES = 4 * 2**20  # of all texts together
+TEXTS_BOUND = "the texts of a form may have together; send media as files"
 FILE_FIELDS: Mapping[str, str] = {
     "first_image_file": "first_image_path",
     "last_image_file": "last_image_path",
@@ -59,8 +60,9 @@ class Takes:
         if most == 0:
             why = f"takes no file; files are {', '.join(self.files)}"
             raise Malformed([detail(["body", name], why, "extra_forbidden")])
-        told = "is given twice; send one file" if most == 1 else f"has more than {most} files"
-        raise Malformed([detail(["body", name], told, "duplicate")])
+        many = f"has more than {most} files; send fewer"
+        why = "is given twice; send one file" if most == 1 else many
+        raise Malformed([detail(["body", name], why, "duplicate")])
 
 
 TASK_FILES = Takes(files=dict.fromkeys(FILE_FIELDS, 1))
@@ -124,7 +126,10 @@ async def _read_multipart(
 ) -> Form:
     boundary = options.get(b"boundary")
     if not boundary:
-        raise malformed_form("its Content-Type names no boundary")
+        raise malformed_form(
+            f"its Content-Type names no boundary; write {MULTIPART}; boundary=<boundary>, or let "
+            "your HTTP client write it"
+        )
     reader = PartReader(boundary)
     await _take_all(pieces, reader, parts)
     reader.finish()
@@ -143,7 +148,7 @@ async def _read_urlencoded(pieces: AsyncIterator[bytes], takes: Takes) -> Form:
     async for piece in pieces:
         data += piece
         if len(data) > MAX_TEXT_BYTES:
-            raise UploadTooLarge("form", MAX_TEXT_BYTES)
+            raise UploadTooLarge("form", MAX_TEXT_BYTES, bound=TEXTS_BOUND)
     if data.lstrip().startswith(b"{"):
         why = "it is JSON; send that to /v1/tasks/create with Content-Type application/json"
         raise malformed_form(why)
@@ -161,9 +166,9 @@ def _pairs(data: bytes) -> list[tuple[str, str]]:
             data.decode(), keep_blank_values=True, max_num_fields=MAX_PARTS, errors="strict"
         )
     except UnicodeDecodeError:
-        raise malformed_form("it is not UTF-8") from None
+        raise malformed_form("it is not UTF-8; encode names and texts so") from None
     except ValueError:
-        raise malformed_form(f"it has more than {MAX_PARTS} fields") from None
+        raise malformed_form(f"it has more than {MAX_PARTS} fields; send fewer") from None
 
 
 class _Parts:
@@ -209,14 +214,15 @@ class _Parts:
     def _count(self, text: str | bytes) -> None:
         self._text_bytes += len(text)
         if self._text_bytes > MAX_TEXT_BYTES:
-            raise UploadTooLarge(self._part.name, MAX_TEXT_BYTES)
+            raise UploadTooLarge(self._part.name, MAX_TEXT_BYTES, bound=TEXTS_BOUND)
 
     def _keep_text(self) -> None:
         name = self._part.name
         try:
             text = self._text.decode()
         except UnicodeDecodeError:
-            raise Malformed([detail(["body", name], "must be UTF-8", "string_unicode")]) from None
+            why = "is not UTF-8; encode the text so"
+            raise Malformed([detail(["body", name], why, "string_unicode")]) from None
         self._texts.setdefault(name, []).append(text)
 
     async def _open(self, name: str) -> UploadSink:
