@@ -74,8 +74,8 @@ class Janitor:
         async with self._turn:
             await self._hold_bounds()
 
-    async def make_way(self, task_id: str) -> None:
-        """Makes room for a new task, and waits until an earlier one of its name is quite gone.
+    async def make_room(self) -> None:
+        """Makes room for new files.
 
         Raises:
             StorageFull: The disk's reserve is used up and nothing can be removed.
@@ -84,6 +84,14 @@ class Janitor:
             await self.hold_bounds()
             if await self._is_short_of_room():
                 raise StorageFull
+
+    async def make_way(self, task_id: str) -> None:
+        """Makes room for a new task, and waits until an earlier one of its name is quite gone.
+
+        Raises:
+            StorageFull: As `make_room`.
+        """
+        await self.make_room()
         while leaving := self._leaving.get(task_id):
             await leaving.wait()
 

@@ -1,10 +1,11 @@
-"""Takes no new task while there is no room for its files."""
+"""Takes no new files while there is no room for them."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from typing import Any
 
 from telefuser_grpc.scheduler.janitor import Janitor
-from telefuser_grpc.scheduler.ports import MediaInputs
+from telefuser_grpc.scheduler.ports import MediaInputs, Uploads, UploadSink
 
 
 class GuardedInputs:
@@ -20,3 +21,22 @@ class GuardedInputs:
 
     async def drop(self, task_id: str) -> None:
         await self._inputs.drop(task_id)
+
+
+class GuardedUploads:
+    """`Uploads` that ask the janitor first: every file that a caller sends comes here."""
+
+    def __init__(self, uploads: Uploads, janitor: Janitor) -> None:
+        self._uploads = uploads
+        self._janitor = janitor
+
+    @asynccontextmanager
+    async def receive(
+        self, *, field: str = "file", size_bytes: int = 0, sha256: str = ""
+    ) -> AsyncIterator[UploadSink]:
+        await self._janitor.make_room()
+        async with self._uploads.receive(field=field, size_bytes=size_bytes, sha256=sha256) as sink:
+            yield sink
+
+    async def discard(self, upload_id: str) -> None:
+        await self._uploads.discard(upload_id)

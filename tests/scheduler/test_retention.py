@@ -13,15 +13,18 @@ from hypothesis import strategies as st
 
 from telefuser_grpc.domain.task import Task, TaskState
 from telefuser_grpc.errors import StorageFull, TaskNotFound
+from telefuser_grpc.media.uploads import LocalUploads
+from telefuser_grpc.pipeline.probe import ProbeLimits
 from telefuser_grpc.scheduler.ports import EndedTask
 from telefuser_grpc.scheduler.retention import Persistence, Retention
-from telefuser_grpc.scheduler.room import GuardedInputs
+from telefuser_grpc.scheduler.room import GuardedInputs, GuardedUploads
 from telefuser_grpc.storage.rows import Stored, task_row
 from telefuser_grpc.storage.schema import open_for_writing
 from telefuser_grpc.storage.sqlite_tasks import SqliteTaskStore
 from telefuser_grpc.storage.statements import PUT_TASKS
 from tests.fakes.artifacts import MemoryMediaInputs
 from tests.fakes.builders import NOW, ended, make_task, started
+from tests.fakes.media_files import still
 from tests.scheduler.household import DAY, HOUR, Household, ago
 
 ENDS = [state for state in TaskState if state.is_terminal]
@@ -288,6 +291,50 @@ async def test_new_task_is_refused_below_the_reserve_and_leaves_nothing(
 
     assert inputs.taken == []
     assert household.ids() == ["running"]
+
+
+async def test_upload_is_let_in_when_removing_makes_room(
+    household: Household, tmp_path: Path
+) -> None:
+    await four_days(household, size_bytes=100)
+    household.folders.capacity = 500
+    uploads = LocalUploads(tmp_path, max_bytes=2**20, limits=ProbeLimits())
+    guarded = GuardedUploads(uploads, household.janitor(reserve_bytes=101))
+
+    async with guarded.receive(field="mask") as sink:
+        await sink.write(still())
+        upload = await sink.finish()
+
+    assert uploads.read(upload.id) == upload
+    assert household.ids() == ["day1", "day2", "day3"]
+
+
+async def test_upload_is_refused_below_the_reserve_before_anything_is_written(
+    household: Household, tmp_path: Path
+) -> None:
+    household.folders.other_bytes = household.folders.capacity
+    uploads = LocalUploads(tmp_path, max_bytes=2**20, limits=ProbeLimits())
+
+    with pytest.raises(StorageFull):
+        async with GuardedUploads(uploads, household.janitor(reserve_bytes=1)).receive():
+            pytest.fail("the block was entered")
+
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_upload_is_discarded_through_the_guard_whatever_room_there_is(
+    household: Household, tmp_path: Path
+) -> None:
+    uploads = LocalUploads(tmp_path, max_bytes=2**20, limits=ProbeLimits())
+    guarded = GuardedUploads(uploads, household.janitor(reserve_bytes=1))
+    async with guarded.receive() as sink:
+        await sink.write(still())
+        upload = await sink.finish()
+    household.folders.other_bytes = household.folders.capacity
+
+    await guarded.discard(upload.id)
+
+    assert list((tmp_path / "uploads").iterdir()) == []
 
 
 async def test_reserve_of_0_removes_and_refuses_nothing(household: Household) -> None:

@@ -27,14 +27,18 @@ from telefuser_grpc.media.uploads import LocalUploads
 from telefuser_grpc.pipeline.probe import ProbeLimits
 from telefuser_grpc.scheduler.admission import Admission
 from telefuser_grpc.scheduler.desk import Desk
+from telefuser_grpc.scheduler.janitor import Janitor
 from telefuser_grpc.scheduler.library import Library
 from telefuser_grpc.scheduler.limits import Limits
+from telefuser_grpc.scheduler.retention import Retention
+from telefuser_grpc.scheduler.room import GuardedInputs, GuardedUploads
 from telefuser_grpc.scheduler.scheduler import Scheduler
 from telefuser_grpc.scheduler.service import Service, ServiceFacts
 from telefuser_grpc.server.interceptors.keys import KeyCheck
 from telefuser_grpc.server.rest.bodies import ErrorFormat
 from telefuser_grpc.server.server import Server, UseCases
 from telefuser_grpc.storage.artifacts import LocalArtifactStore
+from telefuser_grpc.storage.folders import LocalTaskFolders
 from tests.fakes.builders import NOW
 from tests.fakes.replicas import FakePool, FakeRun, Script
 from tests.fakes.tasks import MemoryTaskStore
@@ -98,6 +102,7 @@ class Backend:
         enforcement: Enforcement = Enforcement.STRICT,
         error_format: ErrorFormat = ErrorFormat.DOCUMENTED,
         keys: KeyCheck | None = None,
+        reserve_bytes: int = 0,
     ) -> None:
         self.root = folder / "cache"
         self.address = f"unix:{folder}/s.sock"
@@ -114,9 +119,16 @@ class Backend:
             limits=LIMITS,
             clock=_now,
         )
+        self.janitor = Janitor(
+            tasks=self.tasks,
+            folders=LocalTaskFolders(self.root),
+            uploads=self.uploads,
+            retention=Retention(reserve_bytes=reserve_bytes),
+            clock=_now,
+        )
         self.admission = Admission(
             tasks=self.tasks,
-            inputs=self._inputs(),
+            inputs=GuardedInputs(self._inputs(), self.janitor),
             scheduler=self.scheduler,
             enforcement=enforcement,
             clock=_now,
@@ -136,6 +148,7 @@ class Backend:
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
+        self.root.mkdir(exist_ok=True)
         await self._stack.enter_async_context(self.scheduler)
         await self.server.start()
         self._stack.push_async_callback(self.server.stop, 0)
@@ -208,7 +221,7 @@ class Backend:
             tasks=desk,
             admission=self.admission,
             library=Library(tasks=desk, artifacts=self.artifacts, root=str(self.root)),
-            uploads=self.uploads,
+            uploads=GuardedUploads(self.uploads, self.janitor),
             service=Service(
                 facts=facts,
                 tasks=desk,

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -60,6 +61,16 @@ class TestUpload:
         assert refused.reason == "UPLOAD_TOO_LARGE"
         assert refused.metadata["limit_bytes"] == str(MAX_UPLOAD_BYTES)
         assert _kept(backend) == []
+
+    async def test_file_below_the_reserve_of_the_disk_is_refused_and_leaves_nothing(
+        self, tmp_path: Path
+    ) -> None:
+        async with Backend(tmp_path, reserve_bytes=2**60) as backend:
+            refused = await refusal(_send(backend, [still()]))
+
+            assert refused.code is grpc.StatusCode.RESOURCE_EXHAUSTED
+            assert refused.reason == "STORAGE_FULL"
+            assert _kept(backend) == []
 
     @pytest.mark.parametrize(
         "content", [b"", b"plain text", png_bomb(), truncated(still(width=99))]

@@ -1,11 +1,13 @@
 """Forms: what becomes a task, what is refused, and that nothing is left of a refusal."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -483,6 +485,19 @@ class TestRefusals:
         assert (answer.status, answer.detail) == (503, "Task queue is full (max 3 tasks)")
         assert int(answer.headers["retry-after"]) >= 1
 
+    async def test_file_below_the_reserve_of_the_disk_is_507_and_leaves_nothing(
+        self, tmp_path: Path
+    ) -> None:
+        async with Backend(tmp_path, reserve_bytes=2**60) as backend:
+            backend.open(CONTRACT)
+
+            answer = await Gateway(backend).form({"prompt": "p"}, {"first_image_file": PICTURE})
+
+            assert (answer.status, answer.headers["retry-after"]) == (507, "30")
+            assert answer.code is grpc.StatusCode.RESOURCE_EXHAUSTED
+            assert answer.detail.startswith("The server's disk is full")
+            assert not (backend.root / "uploads").exists()
+
     async def test_pipeline_that_still_loads_is_503(self, loading: Backend) -> None:
         answer = await Gateway(loading).form({"prompt": "p"})
 
@@ -533,13 +548,15 @@ class TestRefusals:
             (URLENCODED, b'{"prompt": "p"}'),
         ],
     )
-    async def test_malformed_form_is_422_and_says_why(
+    async def test_malformed_form_is_422_and_says_why_and_how_to_mend_it(
         self, loading: Backend, gateway: Gateway, content_type: str, body: bytes
     ) -> None:
         answer = await gateway.post_form(content_type, [body])
 
         assert (answer.status, answer.faults) == (422, [(["body"], "form_invalid")])
-        assert len(answer.detail[0]["msg"]) > len("Form cannot be read: ")
+        _, why, remedy = re.split(": |; ", answer.detail[0]["msg"], maxsplit=2)
+        assert "" not in (why, remedy)
+        assert not remedy.endswith("…")
         assert what_is_left(loading) == []
 
     async def test_text_that_is_no_utf_8_names_its_field(self, gateway: Gateway) -> None:
@@ -675,9 +692,9 @@ def _observe_sinks(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> asyncio
     receive = backend.uploads.receive
 
     @asynccontextmanager
-    async def observed(*, field: str) -> AsyncIterator[Any]:
+    async def observed(*, field: str, **promise: Any) -> AsyncIterator[Any]:
         try:
-            async with receive(field=field) as sink:
+            async with receive(field=field, **promise) as sink:
                 told.put_nowait(field)
                 yield sink
         finally:
