@@ -38,6 +38,16 @@ def common_headers(error: TeleFuserError) -> dict[str, str]:
     return headers
 
 
+def key_fault(error: Unauthenticated) -> dict[str, Any]:
+    """Writes what is wrong with a key, the same on every path as the official SDKs read it."""
+    return {
+        "message": error.message,
+        "type": "invalid_request_error",
+        "param": None,
+        "code": "invalid_api_key",
+    }
+
+
 @dataclass(frozen=True, slots=True)
 class Wordings:
     """The wording of each interface.

@@ -18,6 +18,7 @@ from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
 from telefuser_grpc.errors import TeleFuserError
+from telefuser_grpc.server.openai.last_word import last_word
 from telefuser_grpc.server.rest.bodies import documented_wording
 from telefuser_grpc.server.rpc import Context, Handler
 from telefuser_grpc.server.wording import Wording, Wordings
@@ -93,15 +94,20 @@ def _guarded(
 def _guarded_stream(method: Stream, wording: Wording) -> Stream:
     async def call(request: Any, context: Context) -> AsyncGenerator[Any, None]:
         is_rest = _enter(context)
+        response = None
         try:
             async with aclosing(method(request, context)) as responses:
                 async for response in responses:
                     yield response
+            return
         except TeleFuserError as error:
-            await refuse(context, error, wording if is_rest else None)
+            refusal = error
         except Exception:
             logger.exception("stream failed", method=method.__name__)
-            await refuse(context, TeleFuserError(FAULT), wording if is_rest else None)
+            refusal = TeleFuserError(FAULT)
+        if is_rest and (event := last_word(response, wording(refusal))):
+            yield event
+        await refuse(context, refusal, wording if is_rest else None)
 
     return call
 

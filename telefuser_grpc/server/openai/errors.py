@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from telefuser_grpc.errors import InvalidRequest, TaskFailed, TeleFuserError
-from telefuser_grpc.server.wording import Refusal, Wording, common_headers
+from telefuser_grpc.errors import InvalidRequest, TaskFailed, TeleFuserError, Unauthenticated
+from telefuser_grpc.server.wording import Refusal, Wording, common_headers, key_fault
 
-TYPES = {401: "invalid_request_error", 403: "permission_error", 409: "conflict_error"}
+TYPES = {403: "permission_error", 409: "conflict_error"}
 CODES = {
     "missing": "missing_required_parameter",
     "missing_input": "missing_required_parameter",
@@ -46,6 +46,8 @@ def openai_wording(documented: Wording, names: Mapping[str, str]) -> Wording:
 
 def error_object(error: TeleFuserError, names: Mapping[str, str]) -> dict[str, Any]:
     """Writes an error as the official SDKs read it."""
+    if isinstance(error, Unauthenticated):
+        return key_fault(error)
     violation = error.violations[0] if error.violations else None
     if violation and violation.type in BODY_FAULTS:
         return {

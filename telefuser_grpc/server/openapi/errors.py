@@ -4,9 +4,12 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
+from telefuser_grpc.errors import Unauthenticated
+from telefuser_grpc.server.keys import MISSING, UNKNOWN
 from telefuser_grpc.server.openapi.headers import RATE_HEADERS
 from telefuser_grpc.server.openapi.operation import JSON, Answer, Content
 from telefuser_grpc.server.openapi.schemas import Described, reference
+from telefuser_grpc.server.wording import key_fault
 
 
 class Fault(Described):
@@ -33,6 +36,22 @@ class ErrorText(Described):
     """Why a request was refused."""
 
     detail: str = Field(description="One sentence.", examples=["Task not found"])
+
+
+class KeyFault(Described):
+    """What is wrong with a key, as the official OpenAI SDKs read it."""
+
+    message: str = Field(description="One sentence.", examples=[UNKNOWN])
+    type: Literal["invalid_request_error"] = Field(description="The kind of error, for programs.")
+    param: None = Field(description="No field is at fault.")
+    code: Literal["invalid_api_key"] = Field(description="The reason, for programs.")
+
+
+class KeyRefused(Described):
+    """Why a call was not let in."""
+
+    error: KeyFault = Field(description="The official object.")
+    detail: str = Field(description="One sentence.", examples=[UNKNOWN])
 
 
 class Refusal(Described):
@@ -138,6 +157,10 @@ def _refusal(kind: str, field: str, message: str, **helpers: list[str]) -> dict[
     return {"detail": [_fault(kind, message, "body", field)], "message": message, **helpers}
 
 
+def _keyless(why: str) -> dict[str, Any]:
+    return {"error": key_fault(Unauthenticated(why)), "detail": why}
+
+
 TOO_MANY = {
     "detail": {
         "error": {
@@ -164,7 +187,7 @@ REFUSALS = (
     MissingInputsError,
     MissingParametersError,
 )
-MODELS = (*REFUSALS, RateLimitError)
+MODELS = (*REFUSALS, KeyRefused, RateLimitError)
 ERRORS: dict[str, tuple[int, Answer]] = {
     "BadPath": (
         400,
@@ -175,9 +198,10 @@ ERRORS: dict[str, tuple[int, Answer]] = {
     ),
     "Unauthenticated": (
         401,
-        _text(
+        _error(
             "The service has keys, and the request has none that it knows.",
-            "A key is needed; send it as 'Authorization: Bearer <key>' or as 'x-api-key'",
+            {"no key": _keyless(MISSING), "unknown key": _keyless(UNKNOWN)},
+            KeyRefused,
         ),
     ),
     "Refused": (

@@ -73,7 +73,7 @@ ANY_CALL = {
         "The path or the query holds bytes that are not UTF-8",
         "invalid_request",
     ),
-    401: openai_error("No key, or not a known one.", "The API key is not valid", "unauthenticated"),
+    401: openai_error("No key, or not a known one.", "The API key is not valid", "invalid_api_key"),
     429: openai_error(
         "Too many requests from this address.",
         "Too many requests",

@@ -30,7 +30,7 @@ FILE = {each: Content(schema={"type": "string", "format": "binary"}) for each in
 PATH = {"video_id": Parameter(description="The video.", example=VIDEO_ID)}
 ALWAYS = {
     **ANY_CALL,
-    401: openai_error("No key, or not a known one.", "The API key is not valid", "unauthenticated"),
+    401: openai_error("No key, or not a known one.", "The API key is not valid", "invalid_api_key"),
     429: openai_error(
         "Too many requests from this address.",
         "Too many requests",

@@ -79,7 +79,22 @@ UNAVAILABLE = _refusal(
     "任务队列已满，请稍后重试",
     "模型正在加载，请稍后重试",
 )
-COMMON = {401: UNAUTHENTICATED, 422: WRONG_FIELDS, 500: FAULT_OF_OURS, 503: UNAVAILABLE}
+TOO_MANY = _refusal(
+    "Too many requests from this address.",
+    "请求过于频繁，请稍后重试",
+    headers=("Retry-After",),
+)
+TOO_LARGE = _refusal("The body is larger than allowed.", "请求体过大")
+TOO_LATE = _refusal("The body stopped coming.", "请求体未能及时送达")
+COMMON = {
+    401: UNAUTHENTICATED,
+    408: TOO_LATE,
+    413: TOO_LARGE,
+    422: WRONG_FIELDS,
+    429: TOO_MANY,
+    500: FAULT_OF_OURS,
+    503: UNAVAILABLE,
+}
 
 
 def _request(model: Any, *examples: tuple[str, dict[str, Any]]) -> dict[str, Content]:
@@ -130,7 +145,7 @@ WAN_OPERATIONS = {
             ),
             **COMMON,
         },
-        errors=("RequestTimeout", "TooLarge", "RateLimited", "StorageFull"),
+        errors=("RateLimited", "StorageFull"),
     ),
     "WanService.GetVideoStatus": Operation(
         tag=TAG,
@@ -147,7 +162,7 @@ WAN_OPERATIONS = {
             404: UNKNOWN,
             **COMMON,
         },
-        errors=("RequestTimeout", "TooLarge", "RateLimited"),
+        errors=("RateLimited",),
     ),
     "WanService.CancelVideo": Operation(
         tag=TAG,
@@ -163,7 +178,7 @@ WAN_OPERATIONS = {
             404: UNKNOWN,
             **COMMON,
         },
-        errors=("RequestTimeout", "TooLarge", "RateLimited"),
+        errors=("RateLimited",),
     ),
     "WanService.GetVideoFile": Operation(
         tag=TAG,

@@ -19,10 +19,11 @@ from telefuser_grpc.errors import (
     MissingParameters,
     TaskNotInferred,
     TeleFuserError,
+    Unauthenticated,
     UnsupportedTask,
     Violation,
 )
-from telefuser_grpc.server.wording import Refusal, Wording, common_headers
+from telefuser_grpc.server.wording import Refusal, Wording, common_headers, key_fault
 
 MAX_VIOLATIONS = 20
 MAX_SHOWN = 240  # of a text that callers may have written; all faults fit into an answer's head
@@ -101,9 +102,10 @@ def documented_wording(form: ErrorFormat = ErrorFormat.DOCUMENTED) -> Wording:
     """Returns the wording of the documented interface of TeleFuser."""
 
     def refusal(error: TeleFuserError) -> Refusal:
+        keyless = {"error": key_fault(error)} if isinstance(error, Unauthenticated) else {}
         return Refusal(
             status=error.http_status,
-            body=error_body(error, form),
+            body=keyless | error_body(error, form),
             headers=common_headers(error),
         )
 

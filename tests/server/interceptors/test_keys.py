@@ -27,7 +27,11 @@ from telefuser_grpc.server.keys import (
     KeyRing,
     named_by_gateway,
 )
+from telefuser_grpc.server.openai.streaming import OPENING
 from tests.server.backend import COMPLETES, Backend, create_request
+from tests.server.openai.images_face import CONTRACT as PAINTER
+from tests.server.openai.images_face import PNG, Face, events
+from tests.server.openai.video_caller import VideoCaller
 from tests.server.refusal import Refusal, read_refusal, refusal
 from tests.server.rest.gateway import Gateway, transcoded
 
@@ -143,6 +147,22 @@ async def test_refusal_over_rest_is_401_that_names_the_scheme(behind: Backend) -
     assert answer.headers["www-authenticate"] == "Bearer"
 
 
+async def test_refusal_over_rest_is_the_gateways_on_every_path(behind: Backend) -> None:
+    face = Face(behind)
+
+    answers = [
+        await Gateway(behind).status("t1"),
+        await face.list_models(),
+        await face.generate({"prompt": "p"}),
+        await face.edit({"prompt": "p"}, {"image": PNG}),
+        await VideoCaller(behind).get("v1"),
+    ]
+
+    error = {"message": MISSING, "type": "invalid_request_error", "param": None}
+    told = {"error": error | {"code": "invalid_api_key"}, "detail": MISSING}
+    assert [(each.status, each.json) for each in answers] == [(401, told)] * 5
+
+
 async def test_gateway_is_believed_about_callers_whose_keys_hold(behind: Backend) -> None:
     await behind.task_service.CreateTask(create_request(task_id="t1"), metadata=named("lab"))
 
@@ -252,6 +272,37 @@ async def test_revoked_key_ends_server_sent_events(behind: Backend, ring: KeyRin
                 pass
 
     assert refused.value.code() is grpc.StatusCode.UNAUTHENTICATED
+
+
+async def test_revoked_key_ends_a_stream_of_images_with_an_error(
+    behind: Backend, ring: KeyRing
+) -> None:
+    behind.open(PAINTER)
+    call = Face(behind).begin({"prompt": "p", "stream": True}, x_client_id=KEYS[0].id)
+    assert (await call.read()).body.data == OPENING
+
+    ring.replace(KEYS[1:])
+    async with asyncio.timeout(1):
+        (event,) = events((await call.read()).body.data)
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await call.read()
+
+    assert (event["type"], event["error"]["code"]) == ("error", "invalid_api_key")
+    assert event["error"]["message"] == REVOKED
+    assert refused.value.code() is grpc.StatusCode.UNAUTHENTICATED
+
+
+async def test_revoked_key_ends_a_call_for_images_with_401(behind: Backend, ring: KeyRing) -> None:
+    behind.open(PAINTER)
+    face = Face(behind)
+    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+        asked = group.create_task(face.generate({"prompt": "p"}, x_client_id=KEYS[0].id))
+        await face.first_task()
+
+        ring.replace(KEYS[1:])
+
+    assert (asked.result().status, asked.result().detail) == (401, REVOKED)
+    assert asked.result().json["error"]["code"] == "invalid_api_key"
 
 
 async def test_other_keys_streams_go_on_those_of_the_same_caller_too(

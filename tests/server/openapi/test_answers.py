@@ -10,9 +10,11 @@ from telefuser_grpc import errors
 from telefuser_grpc._gen.telefuser.rest.v1 import rest_system_service_pb2 as system_pb
 from telefuser_grpc._gen.telefuser.rest.v1 import rest_task_service_pb2 as task_pb
 from telefuser_grpc.errors import PipelineFailed, TeleFuserError, Violation
+from telefuser_grpc.server.keys import UNKNOWN
 from telefuser_grpc.server.openapi.errors import (
     ErrorText,
     FaultList,
+    KeyRefused,
     MissingInputsError,
     MissingParametersError,
     Refusal,
@@ -28,7 +30,7 @@ from telefuser_grpc.server.openapi.task_bodies import (
     TaskPage,
     TaskStatus,
 )
-from telefuser_grpc.server.rest.bodies import error_body
+from telefuser_grpc.server.rest.bodies import documented_wording
 from tests.fakes.replicas import Script
 from tests.server.backend import Backend
 from tests.server.rest.gateway import Gateway
@@ -150,6 +152,7 @@ async def test_events_are_as_documented(backend: Backend, gateway: Gateway) -> N
         (errors.TaskNotFound("a"), ErrorText),
         (errors.ArtifactNotFound("a"), ErrorText),
         (errors.AccessDenied(), ErrorText),
+        (errors.Unauthenticated(UNKNOWN), KeyRefused),
         (errors.TaskAlreadyExists("a"), ErrorText),
         (errors.RequestIdReused("a"), ErrorText),
         (errors.QueueFull(3), ErrorText),
@@ -160,4 +163,4 @@ async def test_events_are_as_documented(backend: Backend, gateway: Gateway) -> N
     ],
 )
 def test_error_is_as_documented(error: TeleFuserError, model: type[BaseModel]) -> None:
-    assert_is(model, error_body(error))
+    assert_is(model, documented_wording()(error).body)
