@@ -16,6 +16,12 @@ TARGETS = [
     *(b"/v1/service/metadata", b"/v1/service/metrics", b"/v1/service/metrics/json", b"/redoc"),
     *(b"/openapi.json", b"/docs/assets/a", b"/v1", b"/v1/nothing"),
     *(b"/telefuser.v1.TaskService/CreateTask", b"/grpc.health.v1.Health/Check", CREATE, FORM),
+    *(b"/v1/images/generations", b"/v1/images/edits", b"/v1/images/variations"),
+    *(b"/v1/images/film/content", b"/v1/models", b"/v1/models/a", b"/v1/embeddings"),
+    *(b"/v1/videos", b"/v1/videos/none", b"/v1/videos/film/content", b"/v1/videos/film/remix"),
+    *(b"/v1/videos/edits", b"/v1/videos/extensions", b"/v1/videos/characters"),
+    *(b"/v1/videos/characters/a", b"/videos/a.mp4"),
+    *(b"/health", b"/generate", b"/v1/generate", b"/outputs/a.mp4"),
     *(b"/envoy.service.auth.v3.Authorization/Check", b"/__artifacts/tasks.db", b"/"),
 ]
 METHODS = [
@@ -208,6 +214,7 @@ queries = st.one_of(
             [
                 *(b"page_size", b"page_token", b"status", b"task", b"after_sequence", b"previews"),
                 *(b"task_id", b"body.data", b"body.content_type", b"file_path", b"a.b.c"),
+                *(b"after", b"limit", b"order", b"variant", b"video_id", b"model"),
                 *(b"", b"body"),
             ]
         ),
@@ -226,6 +233,7 @@ queries = st.one_of(
 prefixes = st.sampled_from(
     [
         *(b"/v1/files/download", b"/v1/files/download", b"/v1/tasks", b"/v1/service", b"/v1", b""),
+        *(b"/v1/videos", b"/v1/images", b"/v1/models", b"/videos", b"/outputs"),
         *(b"/docs/assets", b"//v1", b"http://g/v1/tasks", b"/telefuser.rest.v1.RestTaskService"),
     ]
 )

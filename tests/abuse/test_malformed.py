@@ -153,9 +153,18 @@ def check_refusal(sent: Request, answer: Answer) -> None:
     if answer.status in WORDLESS and not answer.body:
         return
     assert answer.content_type == "application/json", answer
-    detail = json.loads(answer.body)["detail"]
+    told = json.loads(answer.body)
+    if told.get("status") == "failed":  # the form of the Image-to-Video API
+        assert told["error"]
+        assert told["code"]
+        return
+    assert "error" not in told or (told["error"]["message"] and told["error"]["type"])
+    detail = told["detail"]
     if isinstance(detail, str):
         assert detail
+        return
+    if isinstance(detail, dict):  # the form of Wan2.1
+        assert detail["reason"]
         return
     assert detail
     for fault in detail:
