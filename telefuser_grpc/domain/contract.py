@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from telefuser_grpc.domain.contract_shape import ContractError, check_pipeline, check_task
 from telefuser_grpc.domain.kinds import (
     DEFAULT_INPUTS,
     INPUT_FIELDS,
@@ -26,16 +27,15 @@ from telefuser_grpc.errors import (
     Violation,
 )
 
+UNKNOWN_MEDIA_TYPE = "unknown"
+ENTRY_POINTS = {name: name for name in ("get_pipeline", "run_with_file")}
+
 
 class Enforcement(StrEnum):
     """Whether values are held to the types, choices and ranges that a contract declares."""
 
     STRICT = "strict"
     RELAXED = "relaxed"
-
-
-class ContractError(ValueError):
-    """A pipeline file declares a contract that makes no sense; the message names the key."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +50,12 @@ class TaskContract:
 
     @classmethod
     def parse(cls, kind: str, declared: Mapping[str, Any]) -> "TaskContract":
-        """Reads one entry of `task_contracts`; an absent entry takes the kind's defaults."""
+        """Reads one entry of `task_contracts`; an absent key takes the kind's defaults.
+
+        Raises:
+            ContractError: A key has a value that makes no sense.
+        """
+        check_task(kind, declared)
         required, optional = DEFAULT_INPUTS.get(kind, ((), ()))
         media_type = declared.get("media_type") or default_media_type(kind)
         if media_type not in set(MediaType):
@@ -62,7 +67,7 @@ class TaskContract:
             optional_inputs=_names(declared.get("optional_inputs", optional)),
             parameters={
                 name: Parameter.parse(name, each)
-                for name, each in declared.get("parameters", {}).items()
+                for name, each in (declared.get("parameters") or {}).items()
             },
         )
 
@@ -80,8 +85,9 @@ class TaskContract:
     ) -> dict[str, Any]:
         """Returns the fields with the contract's defaults, checked.
 
-        Inputs are looked at before parameters, presence before values. `also_required` names
-        parameters that must be given where the contract does not declare them.
+        Inputs are looked at before parameters, presence before values. What the contract fills in
+        is not held against the caller. `also_required` names parameters that must be given where
+        the contract does not declare them.
 
         Raises:
             MissingInputs, MissingParameters, InvalidFields
@@ -90,7 +96,7 @@ class TaskContract:
         completed = self._with_defaults(fields)
         self._require_parameters(completed, also_required)
         if enforcement is Enforcement.STRICT:
-            self._check_values(completed)
+            self._check_values(fields)
         return completed
 
     def _require_inputs(self, fields: Mapping[str, Any]) -> None:
@@ -132,7 +138,7 @@ class PipelineContract:
     declared: bool = True
     execution_mode: str = "serial_single_pipeline"
     effective_max_concurrent_tasks: int = 1
-    entrypoints: Mapping[str, str] = field(default_factory=dict)
+    entrypoints: Mapping[str, str] = field(default_factory=ENTRY_POINTS.copy)
     declared_media_types: tuple[str, ...] = ()
 
     @classmethod
@@ -142,17 +148,17 @@ class PipelineContract:
         Raises:
             ContractError: A key is missing or has a value that makes no sense.
         """
+        check_pipeline(declared)
         kinds = _kinds(declared.get("supported_tasks"))
         entries = declared.get("task_contracts") or {}
         entrypoints = declared.get("entrypoints") or {}
         return cls(
             pipeline_name=declared.get("pipeline_name") or stem,
-            contract_version=str(declared.get("contract_version", "v1")),
+            contract_version=str(declared.get("contract_version") or "v1"),
             tasks={kind: TaskContract.parse(kind, entries.get(kind) or {}) for kind in kinds},
-            execution_mode=declared.get("execution_mode", "serial_single_pipeline"),
+            execution_mode=declared.get("execution_mode") or "serial_single_pipeline",
             effective_max_concurrent_tasks=_at_least_one(declared),
-            entrypoints={"get_pipeline": "get_pipeline", "run_with_file": "run_with_file"}
-            | dict(entrypoints),
+            entrypoints=ENTRY_POINTS | dict(entrypoints),
             declared_media_types=_names(declared.get("supported_media_types")),
         )
 
@@ -164,14 +170,14 @@ class PipelineContract:
             contract_version="legacy",
             declared=False,
             tasks={kind: TaskContract.parse(kind, {})},
-            entrypoints={"get_pipeline": "get_pipeline", "run_with_file": "run_with_file"},
         )
 
     @property
     def media_types(self) -> tuple[str, ...]:
-        """The media types that the pipeline makes, as declared, else those of its tasks."""
-        made = tuple(dict.fromkeys(task.media_type for task in self.tasks.values()))
-        return self.declared_media_types or made
+        """The media types that the pipeline makes, as declared, else those of its known kinds."""
+        known = {each.media_type for kind, each in self.tasks.items() if kind in DEFAULT_INPUTS}
+        made = tuple(each for each in MediaType if each in known)
+        return self.declared_media_types or made or (UNKNOWN_MEDIA_TYPE,)
 
     def task(self, kind: str) -> TaskContract:
         """Returns the contract of a kind.

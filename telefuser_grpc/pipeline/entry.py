@@ -7,8 +7,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from telefuser_grpc.domain.contract import PipelineContract
 from telefuser_grpc.domain.job import Job
 
+NAME = "run_with_file"
 NO_ENTRY_POINT = "Pipeline file must define run_with_file(...) for service execution"
 IMAGE_NAMES = ("image", "input_image")
 IMAGE_PATHS = ("first_image_path", "image_path")
@@ -16,6 +18,13 @@ TASK_ID_NAMES = ("req_id", "request_id")
 NOT_GIVEN = dict.fromkeys(  # what a file that was written for TeleFuser is told all the same
     ("prompt", "negative_prompt", "first_image_path", "last_image_path", "ref_video_path"), ""
 )
+GENERIC_DEFAULTS: Mapping[str, Any] = {  # and this, of what its contract does not declare
+    "aspect_ratio": "16:9",
+    "resolution": "720p",
+    "seed": 42,
+    "target_video_length": 5,
+    "output_format": "png",
+}
 
 _NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
@@ -26,33 +35,41 @@ class Entry:
 
     Attributes:
         takes_context: It is called with (pipeline, request, context); otherwise by its signature.
+        contract: What the file declares of its tasks; what it declares has no generic default.
         ppl_config: The file's `PPL_CONFIG`, or None.
     """
 
     function: Callable[..., Any]
     takes_context: bool
+    contract: PipelineContract
     ppl_config: Any = None
 
     def call(self, pipeline: Any, fields: dict[str, Any], context: object) -> Any:
         """Calls the function for the fields of a task."""
         if self.takes_context:
             return self.function(pipeline, fields, context)
-        told = NOT_GIVEN | fields
+        told = {**self._generic_defaults(fields.get("task")), **NOT_GIVEN, **fields}
         arguments = select_arguments(self.function, told, ppl_config=self.ppl_config)
         return self.function(pipeline, **arguments)
 
+    def _generic_defaults(self, kind: str | None) -> dict[str, Any]:
+        task = self.contract.tasks.get(kind or "")
+        declared = task.parameters if task else {}
+        return {name: each for name, each in GENERIC_DEFAULTS.items() if name not in declared}
 
-def choose_entry(module: ModuleType, entrypoints: Mapping[str, str]) -> Entry | None:
+
+def choose_entry(module: ModuleType, contract: PipelineContract) -> Entry | None:
     """Returns the entry point of a file: our `run`, else `run_with_file`, else any other `run`."""
     ppl_config = getattr(module, "PPL_CONFIG", None)
-    run = getattr(module, entrypoints.get("run", "run"), None)
-    if callable(run) and _takes_context(run):
-        return Entry(function=run, takes_context=True, ppl_config=ppl_config)
-    with_file = getattr(module, entrypoints.get("run_with_file", "run_with_file"), None)
-    function = with_file if callable(with_file) else run
+    run = getattr(module, contract.entrypoints.get("run", "run"), None)
+    takes_context = callable(run) and _takes_context(run)
+    with_file = getattr(module, contract.entrypoints.get(NAME, NAME), None)
+    function = with_file if callable(with_file) and not takes_context else run
     if not callable(function):
         return None
-    return Entry(function=function, takes_context=False, ppl_config=ppl_config)
+    return Entry(
+        function=function, takes_context=takes_context, contract=contract, ppl_config=ppl_config
+    )
 
 
 def task_fields(job: Job) -> dict[str, Any]:

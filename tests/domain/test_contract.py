@@ -5,12 +5,12 @@ from typing import Any
 import pytest
 
 from telefuser_grpc.domain.contract import (
-    ContractError,
     Enforcement,
     PipelineContract,
     TaskContract,
     is_empty,
 )
+from telefuser_grpc.domain.contract_shape import ContractError
 from telefuser_grpc.domain.kinds import MediaType
 from telefuser_grpc.errors import (
     InvalidFields,
@@ -140,6 +140,15 @@ def test_what_is_generally_required_is_missing_only_where_it_is_not_declared() -
     assert i2v(prompt={}).complete(given, also_required=["prompt"]) == given
 
 
+@pytest.mark.parametrize("default", ["x", 9])
+def test_a_default_is_not_held_against_the_caller(default: Any) -> None:
+    contract = i2v(size={"type": "integer", "enum": [1, 2], "default": default})
+
+    assert contract.complete({"first_image_path": "a"})["size"] == default
+    with pytest.raises(InvalidFields):
+        contract.complete({"first_image_path": "a", "size": default})
+
+
 def test_a_relaxed_contract_takes_any_value_but_still_requires() -> None:
     contract = i2v(seed={"type": "integer", "required": True})
 
@@ -173,7 +182,30 @@ def test_a_pipeline_contract_is_read_with_its_defaults() -> None:
     assert contract.declared
     assert list(contract.tasks) == ["t2v", "t2i"]
     assert contract.media_types == ("video", "image")
-    assert contract.entrypoints["run_with_file"] == "run_with_file"
+    assert contract.entrypoints == {name: name for name in ("get_pipeline", "run_with_file")}
+    assert contract.execution_mode == "serial_single_pipeline"
+    assert contract.effective_max_concurrent_tasks == 1
+
+
+def test_what_a_contract_says_of_itself_is_kept() -> None:
+    declared = {
+        "supported_tasks": ["t2v"],
+        "contract_version": 2,
+        "pipeline_name": "stills",
+        "execution_mode": "batched",
+        "effective_max_concurrent_tasks": 4,
+    }
+
+    contract = PipelineContract.parse(declared, stem="file")
+
+    assert (contract.contract_version, contract.pipeline_name) == ("2", "stills")
+    assert (contract.execution_mode, contract.effective_max_concurrent_tasks) == ("batched", 4)
+
+
+def test_a_pipeline_without_a_name_has_that_of_its_file() -> None:
+    declared = {"supported_tasks": ["t2v"], "pipeline_name": ""}
+
+    assert PipelineContract.parse(declared, stem="file").pipeline_name == "file"
 
 
 def test_a_declared_entry_point_joins_the_usual_ones() -> None:
@@ -209,10 +241,32 @@ def test_declared_media_types_win_over_those_of_the_tasks() -> None:
     assert PipelineContract.parse(declared, stem="file").media_types == ("video", "audio")
 
 
+@pytest.mark.parametrize(
+    ("kinds", "media_types"),
+    [
+        (("t2v",), ("video",)),
+        (("edit", "i2i"), ("image",)),
+        (("t2i", "s2v"), ("video", "image")),
+        (("t2i", "dance"), ("image",)),
+        (("dance",), ("unknown",)),
+    ],
+)
+def test_media_types_follow_from_the_known_kinds(
+    kinds: tuple[str, ...], media_types: tuple[str, ...]
+) -> None:
+    assert serving(*kinds).media_types == media_types
+
+
 def test_one_input_may_be_declared_by_its_name_alone() -> None:
     contract = TaskContract.parse("mix", {"required_inputs": "audio_path"})
 
     assert contract.required_inputs == ("audio_path",)
+
+
+def test_tasks_keep_the_order_in_which_they_are_supported() -> None:
+    declared = {"supported_tasks": ["i2v", "t2v"], "task_contracts": {"t2v": {}, "i2v": {}}}
+
+    assert list(PipelineContract.parse(declared, stem="file").tasks) == ["i2v", "t2v"]
 
 
 @pytest.mark.parametrize("count", [0, -1, "2", 1.5, None])
@@ -235,6 +289,8 @@ def test_a_legacy_contract_is_the_one_kind_it_is_served_as() -> None:
     assert not contract.declared
     assert contract.contract_version == "legacy"
     assert list(contract.tasks) == ["t2i"]
+    assert contract.pipeline_name == "file"
+    assert contract.task("t2i").parameters == {}
 
 
 def test_an_unsupported_kind_is_told_the_supported_ones() -> None:

@@ -20,6 +20,7 @@ def types_of(parameter: Parameter, value: Any) -> list[str]:
         (3, "integer"),
         (0.5, "number"),
         (["a"], "array"),
+        (("a",), "array"),
         ({"a": 1}, "object"),
         ("a", "string"),
         (None, "string"),

@@ -8,10 +8,28 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from telefuser_grpc.pipeline.entry import Entry, choose_entry, select_arguments, task_fields
+from telefuser_grpc.domain.contract import PipelineContract
+from telefuser_grpc.pipeline.entry import (
+    GENERIC_DEFAULTS,
+    NOT_GIVEN,
+    Entry,
+    choose_entry,
+    select_arguments,
+    task_fields,
+)
+from telefuser_grpc.server.rest.tasks import CreateTaskBody
 from tests.fakes.pipelines import make_job
 
 FIELDS = {"task_id": "t", "prompt": "a cat", "seed": 7, "output_path": "/out/t.mp4"}
+CONTRACT = PipelineContract.parse(
+    {
+        "supported_tasks": ["t2v", "t2i"],
+        "task_contracts": {
+            "t2v": {"parameters": {"seed": {"type": "integer"}, "resolution": {"exposed": False}}}
+        },
+    },
+    stem="pipeline",
+)
 
 
 def whole(pipeline: Any, **task: Any) -> None: ...
@@ -20,6 +38,7 @@ def keyword_only(pipeline: Any, *, prompt: str) -> None: ...
 def identified(pipeline: Any, req_id: str, request_id: str, task_id: str) -> None: ...
 def configured(pipeline: Any, ppl_config: dict[str, Any]) -> None: ...
 def variadic(pipeline: Any, *rest: Any, seed: int) -> None: ...
+def positional(pipeline: Any, prompt: Any = "", /, seed: int = 0) -> None: ...
 def prompt_is_first(prompt: Any, **task: Any) -> None: ...
 
 
@@ -32,6 +51,7 @@ def prompt_is_first(prompt: Any, **task: Any) -> None: ...
         (identified, {"req_id": "t", "request_id": "t", "task_id": "t"}),
         (configured, {"ppl_config": {"target_fps": 24}}),
         (variadic, {"seed": 7}),
+        (positional, {"seed": 7}),
         (prompt_is_first, {name: FIELDS[name] for name in FIELDS if name != "prompt"}),
     ],
 )
@@ -88,7 +108,7 @@ def test_our_run_goes_before_run_with_file_and_that_before_another_run(
     module = ModuleType("pipeline")
     vars(module).update(functions)
 
-    entry = choose_entry(module, {"run_with_file": "run_with_file"})
+    entry = choose_entry(module, CONTRACT)
 
     assert entry is not None
     assert entry.call(None, dict(FIELDS), None) == expected
@@ -98,13 +118,63 @@ def test_a_function_is_told_of_documented_fields_that_are_not_given() -> None:
     def demanding(pipeline: Any, prompt: str, negative_prompt: str, first_image_path: str) -> Any:
         return prompt, negative_prompt, first_image_path
 
-    entry = Entry(function=demanding, takes_context=False)
+    entry = Entry(function=demanding, takes_context=False, contract=CONTRACT)
 
     assert entry.call(None, {"prompt": "a cat"}, None) == ("a cat", "", "")
 
 
+def everything(pipeline: Any, **task: Any) -> dict[str, Any]:
+    return task
+
+
+def told(kind: str, **fields: Any) -> dict[str, Any]:
+    """Returns what a function that takes everything is told of a task."""
+    entry = Entry(function=everything, takes_context=False, contract=CONTRACT)
+    task: dict[str, Any] = entry.call(None, {"task": kind, **fields}, None)
+    return task
+
+
+def test_a_function_is_told_the_generic_defaults_of_what_its_contract_does_not_declare() -> None:
+    assert GENERIC_DEFAULTS.items() <= told("t2i").items()
+    assert told("t2v").keys() & GENERIC_DEFAULTS.keys() == GENERIC_DEFAULTS.keys() - {
+        "seed",
+        "resolution",
+    }
+
+
+@pytest.mark.parametrize("seed", [0, None])
+def test_what_is_given_goes_before_the_general_default(seed: int | None) -> None:
+    assert told("t2i", seed=seed)["seed"] == seed
+
+
+def test_generic_defaults_reach_a_signature_that_has_none_of_its_own() -> None:
+    def demanding(pipeline: Any, seed: int, resolution: str) -> tuple[int, str]:
+        return seed, resolution
+
+    entry = Entry(function=demanding, takes_context=False, contract=CONTRACT)
+
+    assert entry.call(None, {"task": "t2i"}, None) == (42, "720p")
+
+
+def test_generic_defaults_are_those_of_the_documented_request() -> None:
+    absent = {"task", "task_id", "output_path", "audio_path"}  # told of otherwise, or not at all
+    documented = {
+        name: field.default
+        for name, field in CreateTaskBody.model_fields.items()
+        if name not in absent
+    }
+
+    assert documented == NOT_GIVEN | GENERIC_DEFAULTS
+
+
+def test_our_run_is_told_nothing_but_the_request() -> None:
+    entry = Entry(function=lambda *given: given[1], takes_context=True, contract=CONTRACT)
+
+    assert entry.call(None, {"task": "t2i"}, None) == {"task": "t2i"}
+
+
 def test_a_file_without_a_function_has_no_entry() -> None:
-    assert choose_entry(ModuleType("pipeline"), {}) is None
+    assert choose_entry(ModuleType("pipeline"), CONTRACT) is None
 
 
 def test_a_pipeline_is_told_absolute_paths(tmp_path: Path) -> None:

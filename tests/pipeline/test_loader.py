@@ -116,6 +116,43 @@ def test_the_first_of_four_declarations_is_the_contract(tmp_path: Path, first: i
     loaded.close()
 
 
+OBJECT = "PipelineContract(pipeline_name='whole', tasks={'t2v': TaskContract.parse('t2v', {})})"
+
+
+@pytest.mark.parametrize(
+    "declaration",
+    [f"PIPELINE_CONTRACT = {OBJECT}", f"def get_pipeline_contract(): return {OBJECT}"],
+)
+def test_a_contract_may_be_an_object(tmp_path: Path, declaration: str) -> None:
+    source = "from telefuser_grpc.domain.contract import PipelineContract, TaskContract\n"
+
+    loaded = load(write_file(tmp_path, source + RUN + declaration), task="t2v", parallelism=1)
+
+    assert (loaded.contract.pipeline_name, loaded.contract.declared) == ("whole", True)
+    loaded.close()
+
+
+@pytest.mark.parametrize("name", ["get_pipeline_contract", "get_pipeline_manifest"])
+def test_what_is_named_like_a_function_but_is_none_declares_nothing(
+    tmp_path: Path, name: str
+) -> None:
+    source = RUN + f"{name} = {{'supported_tasks': ['t2i']}}\n" + DECLARATIONS[3]
+
+    loaded = load(write_file(tmp_path, source), task=None, parallelism=1)
+
+    assert loaded.contract.pipeline_name == "fourth"
+    loaded.close()
+
+
+def test_what_belongs_to_other_services_is_left_alone(tmp_path: Path) -> None:
+    source = RUN + "CACHE_CONFIG = {'mode': 'read_write'}\ndef get_service(): raise ValueError\n"
+
+    loaded = load(write_file(tmp_path, source), task="t2v", parallelism=1)
+
+    assert not loaded.contract.declared
+    loaded.close()
+
+
 def test_a_file_without_a_contract_is_served_as_the_task_it_is_named_for(tmp_path: Path) -> None:
     loaded = load(write_file(tmp_path, RUN, name="clips.py"), task="fl2v", parallelism=1)
 
@@ -160,6 +197,17 @@ BROKEN = [
         RUN + "PIPELINE_CONTRACT = ['t2v']",
         None,
         "Pipeline contract must be a dict, PipelineContract, or returned from a callable",
+    ),
+    (
+        RUN + "def get_pipeline_manifest(): return None",
+        None,
+        "Pipeline contract must be a dict, PipelineContract, or returned from a callable",
+    ),
+    (RUN, "dance", "Task 'dance' is unknown; name one of t2v, i2v, fl2v, vc, vsr, s2v, t2i"),
+    (
+        RUN + "PIPELINE_CONTRACT = {'supported_tasks': 't2v', 'task_contracts': []}",
+        None,
+        "Pipeline contract: task_contracts: must be an object",
     ),
     (RUN + "PIPELINE_CONTRACT = {}", None, "Pipeline contract: supported_tasks: name at least one"),
     ("import no_such_module", None, "ModuleNotFoundError: No module named 'no_such_module'"),
