@@ -4,6 +4,7 @@ import copy
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from telefuser_grpc.domain.contract import ENTRY_POINTS
 from telefuser_grpc.domain.kinds import DEFAULT_INPUTS, default_media_type
 
 ASPECT_RATIOS = ("16:9", "9:16", "4:3", "3:4", "1:1", "2:3", "3:2")
@@ -65,10 +66,13 @@ def build_pipeline_manifest(
     entrypoints: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Returns a pipeline contract; a task without a contract of its own takes the template."""
-    tasks = list(dict.fromkeys(supported_tasks))
+    named = [supported_tasks] if isinstance(supported_tasks, str) else supported_tasks
+    tasks = list(dict.fromkeys(name.strip() for name in named))
     given = task_contracts or {}
     contracts = {task: given.get(task) or build_task_contract_template(task) for task in tasks}
-    media_types = dict.fromkeys(each["media_type"] for each in contracts.values())
+    media_types = dict.fromkeys(
+        str(each.get("media_type") or default_media_type(task)) for task, each in contracts.items()
+    )
     return {
         "contract_version": "v1",
         "pipeline_name": pipeline_name,
@@ -76,8 +80,7 @@ def build_pipeline_manifest(
         "supported_media_types": list(media_types),
         "execution_mode": execution_mode,
         "effective_max_concurrent_tasks": effective_max_concurrent_tasks,
-        "entrypoints": {"get_pipeline": "get_pipeline", "run_with_file": "run_with_file"}
-        | dict(entrypoints or {}),
+        "entrypoints": ENTRY_POINTS | dict(entrypoints or {}),
         "task_contracts": contracts,
     }
 
