@@ -93,11 +93,18 @@ def _common(fields: Mapping[str, Any]) -> list[Processor]:
     return [
         structlog.contextvars.merge_contextvars,
         add_fields,
-        structlog.processors.add_log_level,
+        _add_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _add_span,
         _hide_secrets,
     ]
+
+
+def _add_level(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+    """Leaves the level of a line that writes it as the document of its interface does."""
+    if "level" in event:
+        return event
+    return structlog.processors.add_log_level(logger, method, event)
 
 
 def _add_span(_: WrappedLogger, __: str, event: EventDict) -> EventDict:

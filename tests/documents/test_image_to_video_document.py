@@ -224,7 +224,7 @@ def test_log_line_has_the_documented_keys(http: httpx.Client, service: Service) 
     assert list(line)[:3] == list(documented)[:3]
     assert differences(line, documented) == []
     assert line["params"] == documented["params"]
-    assert line["level"].upper() == documented["level"]
+    assert line["level"] == documented["level"]
 
 
 def test_image_is_built_under_the_documented_name_and_run_with_its_ports_and_folders() -> None:

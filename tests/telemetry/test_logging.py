@@ -6,7 +6,7 @@ import json
 import logging
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import structlog
@@ -96,6 +96,18 @@ def test_library_records_become_lines_of_the_same_form(out: io.StringIO) -> None
     (line,) = lines(out)
     assert line["event"] == "2 connections\nlost"
     assert (line["level"], line["logger"], line["task_id"]) == ("warning", "grpc.aio", "task_1")
+
+
+@pytest.mark.parametrize("format", ["json", "console"])
+def test_line_may_write_its_level_in_words_of_its_own(
+    out: io.StringIO, format: Literal["json", "console"]
+) -> None:
+    configure_logging(format=format, level="INFO", stream=out)
+
+    structlog.get_logger().info("video_generation_start", level="INFO")
+
+    assert "INFO" in out.getvalue()
+    assert "info" not in out.getvalue()
 
 
 def test_lines_below_the_level_are_dropped_from_both_sources(out: io.StringIO) -> None:

@@ -223,6 +223,7 @@ class _Generation:
     def _log(self, event: str, **values: Any) -> None:
         logger.info(
             event,
+            level="INFO",
             task_id=self.name.task_id,
             params=self._params or {},
             client_ip=self._client_ip,

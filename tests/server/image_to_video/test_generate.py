@@ -400,7 +400,11 @@ async def test_start_and_end_are_logged_with_the_documented_keys(
         "params": {"resolution": "512p", "frames": 16},
         "client_ip": "192.168.1.100",
     }
-    assert start == documented | {"event": "video_generation_start", "log_level": "info"}
+    assert start == documented | {
+        "event": "video_generation_start",
+        "level": "INFO",
+        "log_level": "info",
+    }
     assert end["event"] == "video_generation_end"
     assert end | documented == end
     assert end["duration_s"] >= 0
