@@ -13,6 +13,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from telefuser_grpc.pipeline.context import JobContext
+from telefuser_grpc.pipeline.fresh_schedulers import fresh_schedulers
 from telefuser_grpc.pipeline.latents import PREVIEW_TENSORS, steps_of
 
 CALLBACK = "callback_on_step_end"
@@ -31,10 +32,12 @@ def diffusers_pipelines(value: Any) -> list[Any]:
 def hooked(pipeline: Any, context: JobContext) -> Iterator[None]:
     """Reports every step of the diffusers pipelines in a value, and raises when cancelled.
 
-    Everything is as it was afterwards.
+    Everything is as it was afterwards, their schedulers too: the run has fresh ones.
     """
+    pipes = diffusers_pipelines(pipeline)
     with ExitStack() as stack:
-        for pipe in diffusers_pipelines(pipeline):
+        stack.enter_context(fresh_schedulers([pipeline, *pipes] if pipes else []))
+        for pipe in pipes:
             if CALLBACK in inspect.signature(type(pipe).__call__).parameters:
                 stack.enter_context(_as(pipe, _with_callback(type(pipe), context)))
             elif hasattr(scheduler := getattr(pipe, "scheduler", None), "set_timesteps"):
