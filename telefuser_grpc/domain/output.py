@@ -17,6 +17,7 @@ MAX_PART_BYTES = 200  # a file system takes 255; the store puts `.<hex>.part` be
 MAX_PATH_BYTES = 1024
 
 CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
+MADE_ID = re.compile(rf"task_[0-7][{CROCKFORD}]{{25}}")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -34,6 +35,19 @@ def new_task_id(now: datetime, entropy: bytes) -> str:
     milliseconds = (now - EPOCH) // timedelta(milliseconds=1)
     number = int.from_bytes(milliseconds.to_bytes(6) + entropy)
     return "task_" + "".join(CROCKFORD[number >> shift & 31] for shift in range(125, -1, -5))
+
+
+def time_of_task_id(task_id: str) -> datetime | None:
+    """Returns the millisecond in which the service made an id; None of ids that others chose."""
+    if not MADE_ID.fullmatch(task_id):
+        return None
+    number = 0
+    for digit in task_id.removeprefix("task_"):
+        number = number << 5 | CROCKFORD.index(digit)
+    try:
+        return EPOCH + timedelta(milliseconds=number >> 80)
+    except OverflowError:
+        return None
 
 
 def output_name(task_id: str, media_type: MediaType, fields: Mapping[str, Any]) -> str:

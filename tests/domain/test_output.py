@@ -14,6 +14,7 @@ from telefuser_grpc.domain.output import (
     new_task_id,
     output_name,
     task_id_violation,
+    time_of_task_id,
 )
 from telefuser_grpc.errors import InvalidFields, OutputPathRejected
 
@@ -156,6 +157,22 @@ def test_a_new_task_id_is_a_lower_case_ulid() -> None:
     task_id = new_task_id(moment, bytes(9) + b"\x01")
 
     assert task_id == "task_01aryz6s410000000000000001"
+
+
+def test_new_task_id_tells_its_millisecond() -> None:
+    moment = NOW.replace(microsecond=123_456)
+
+    told = time_of_task_id(new_task_id(moment, b"\xff" * 10))
+
+    assert told == NOW.replace(microsecond=123_000)
+
+
+@pytest.mark.parametrize(
+    "task_id",
+    ["", "task_", "a", "task_20250405_100001", "0" * 32, "task_" + "8" * 26, "task_7" + "z" * 25],
+)
+def test_id_that_the_service_did_not_make_tells_no_time(task_id: str) -> None:
+    assert time_of_task_id(task_id) is None
 
 
 def test_new_task_ids_may_be_chosen_too() -> None:

@@ -202,8 +202,8 @@ VIDEO_OPERATIONS = {
         errors=(),
         parameters={
             "after": Parameter(
-                description="Starts behind this video: the `last_id` of a page. Empty for the "
-                "first page.",
+                description="Starts behind this video: the `last_id` of a page. One that "
+                "was deleted since stands for its place in time. Empty for the first page.",
                 example="",
             ),
             "limit": Parameter(

@@ -2,7 +2,9 @@
 
 import asyncio
 import io
+import itertools
 from contextlib import aclosing
+from datetime import timedelta
 from typing import Any
 
 import av
@@ -12,6 +14,8 @@ from PIL import Image
 from telefuser_grpc._gen.openai.v1 import video_service_pb2 as pb
 from telefuser_grpc.domain.task import Progress, StateChange, TaskState
 from telefuser_grpc.errors import PipelineFailed
+from telefuser_grpc.scheduler.ports import TaskPage, TaskQuery
+from telefuser_grpc.server.openai.video_listing import SEARCHED
 from tests.fakes.builders import NOW
 from tests.fakes.media_files import mp4
 from tests.fakes.replicas import Script
@@ -251,10 +255,61 @@ async def test_order_other_than_asc_and_desc_is_refused(videos: VideoCaller) -> 
 async def test_cursor_that_is_no_video_is_refused(backend: Backend, videos: VideoCaller) -> None:
     await image_task(backend)
 
-    for after in ("picture", "video_unheard_of", "x" * 1000):
+    never = "task_" + "8" * 26  # the time that it tells is none of a ULID
+    for after in ("picture", "video_unheard_of", "x" * 1000, "task_20250405_100001", never):
         answer = await videos.list(after=after)
         assert error_of(answer) == (400, "after", "invalid_cursor")
         assert answer.faults[0][0] == ["query", "after"]
+
+
+@pytest.mark.parametrize("order", ["asc", "desc"])
+async def test_cursor_whose_video_was_deleted_is_its_place_in_time(
+    backend: Backend, videos: VideoCaller, order: str
+) -> None:
+    seconds = itertools.count()
+    backend.admission._clock = lambda: NOW + timedelta(seconds=next(seconds))
+    made = [await videos.made() for _ in range(5)]
+    await videos.delete(made[2])
+
+    page = (await videos.list(after=made[2], order=order, limit="1")).json
+    rest = (await videos.list(after=made[2], order=order)).json
+
+    behind = made[3:] if order == "asc" else made[1::-1]
+    assert ([each["id"] for each in page["data"]], page["has_more"]) == (behind[:1], True)
+    assert ([each["id"] for each in rest["data"]], rest["has_more"]) == (behind, False)
+
+
+async def test_cursor_deleted_while_the_page_is_read_is_its_place_in_time(
+    backend: Backend, videos: VideoCaller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds = itertools.count()
+    backend.admission._clock = lambda: NOW + timedelta(seconds=next(seconds))
+    older, newer = [await videos.made() for _ in range(2)]
+    listing = backend.tasks.list
+
+    async def list_late(query: TaskQuery) -> TaskPage:
+        if query.after_id:
+            await backend.tasks.delete(newer)
+        return await listing(query)
+
+    monkeypatch.setattr(backend.tasks, "list", list_late)
+
+    page = (await videos.list(after=newer)).json
+
+    assert [each["id"] for each in page["data"]] == [older]
+
+
+async def test_cursor_that_is_gone_reaches_past_many_other_videos(
+    backend: Backend, videos: VideoCaller
+) -> None:
+    seconds = itertools.count()
+    backend.admission._clock = lambda: NOW + timedelta(seconds=next(seconds))
+    oldest, gone, *_ = [await videos.made() for _ in range(SEARCHED + 3)]
+    await videos.delete(gone)
+
+    page = (await videos.list(after=gone)).json
+
+    assert ([each["id"] for each in page["data"]], page["has_more"]) == ([oldest], False)
 
 
 async def test_delete_removes_a_completed_video_with_its_files(
