@@ -8,6 +8,7 @@ from telefuser_grpc.domain.task import Task, TaskState
 from telefuser_grpc.errors import TaskStalled, TaskTimeout
 from telefuser_grpc.scheduler.admission import Admission, TaskRequest
 from telefuser_grpc.scheduler.desk import Desk
+from telefuser_grpc.scheduler.limits import Limits
 from telefuser_grpc.server.attendance import Attendance
 from telefuser_grpc.server.openai.image_errors import (
     GenerationCancelled,
@@ -18,21 +19,34 @@ from telefuser_grpc.server.openai.repetition import Repetition
 
 TOO_SLOW = (TaskTimeout.reason, TaskStalled.reason)
 
+SDK_SECONDS = 600.0
+"""As long as the official SDKs wait before they send a request again."""
+
+
+def longest_wait(limits: Limits) -> float:
+    """Returns how long a caller may wait for images: a run that may go on is not given up."""
+    return max(SDK_SECONDS, limits.task_seconds)
+
 
 class ImageTasks:
     """Makes tasks for callers who wait for their images.
 
     Args:
-        limit_seconds: How long a caller waits at most.
+        limit_seconds: How long a caller waits at most; None follows the limits of a run.
     """
 
     def __init__(
-        self, *, tasks: Desk, admission: Admission, attendance: Attendance, limit_seconds: float
+        self,
+        *,
+        tasks: Desk,
+        admission: Admission,
+        attendance: Attendance,
+        limit_seconds: float | None = None,
     ) -> None:
         self._tasks = tasks
         self._admission = admission
         self._attendance = attendance
-        self._limit_seconds = limit_seconds
+        self._limit_seconds = limit_seconds or longest_wait(tasks.limits)
 
     async def admit(self, requests: Sequence[TaskRequest], repetition: Repetition) -> list[Task]:
         """Returns a task for each request, or for none; as `Admission.admit_all`."""

@@ -31,17 +31,11 @@ from telefuser_grpc.server.rest.bodies import parse
 from telefuser_grpc.server.rest.forms import Form, Takes, received
 from telefuser_grpc.server.rpc import Context
 
-LIMIT_SECONDS = 600.0
-"""As long as the official SDKs wait."""
 GENERATION, EDIT = "image_generation", "image_edit"
 
 
 class ImageServicer(ImageServiceServicer):
-    """Answers `openai.v1.ImageService`.
-
-    Args:
-        limit_seconds: How long a call waits for its images.
-    """
+    """Answers `openai.v1.ImageService`."""
 
     def __init__(
         self,
@@ -52,7 +46,6 @@ class ImageServicer(ImageServiceServicer):
         gallery: Gallery,
         links: Links,
         attendance: Attendance | None = None,
-        limit_seconds: float = LIMIT_SECONDS,
     ) -> None:
         self._admission = admission
         self._uploads = uploads
@@ -61,7 +54,6 @@ class ImageServicer(ImageServiceServicer):
             tasks=tasks,
             admission=admission,
             attendance=attendance or Attendance(tasks),
-            limit_seconds=limit_seconds,
         )
         self._parts = ImageParts(desk=tasks, tasks=made, gallery=gallery, links=links)
 

@@ -91,9 +91,10 @@ def _creation(summary: str, description: str, request: dict[str, Content]) -> Op
     return Operation(
         tag=TAG,
         summary=summary,
-        description=f"{description} The call waits for its images, at most 600 s; a caller who "
-        "goes away ends them. The headers of an official SDK that sends a request again lead it to "
-        "the images that are being made already.",
+        description=f"{description} The call waits for its images, as long as a run may take "
+        "(`TELEFUSER_TASK_TIMEOUT`) and at least 600 s; a caller who goes away ends them. "
+        "The headers of an official SDK that sends a request again lead it to the images that are "
+        "being made already.",
         headers=("Idempotency-Key",),
         request=request,
         answers={
@@ -110,7 +111,7 @@ def _creation(summary: str, description: str, request: dict[str, Content]) -> Op
             ),
             504: openai_error(
                 "The images were not made in time, and are not any more.",
-                "Generation timeout after 600 seconds",
+                "Generation timeout after 3600 seconds",
                 "timeout",
                 type="server_error",
             ),

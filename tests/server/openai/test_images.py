@@ -10,9 +10,10 @@ from telefuser_grpc.domain.contract import PipelineContract
 from telefuser_grpc.domain.task import TaskState
 from telefuser_grpc.errors import OutOfMemory, TaskTimeout
 from telefuser_grpc.scheduler.admission import TaskRequest
+from telefuser_grpc.scheduler.limits import Limits
 from telefuser_grpc.server.attendance import Attendance
 from telefuser_grpc.server.openai.image_errors import GenerationTimeout
-from telefuser_grpc.server.openai.image_tasks import ImageTasks
+from telefuser_grpc.server.openai.image_tasks import ImageTasks, longest_wait
 from telefuser_grpc.server.openai.repetition import Repetition
 from tests.server.backend import HANGS, LIMITS, Backend
 from tests.server.openai.images_face import (
@@ -430,6 +431,12 @@ class TestEnd:
         assert caught.value.http_status == 504
         await face.backend.ended(tasks[0].id)
         assert (await face.backend.tasks.get(tasks[0].id)).state is TaskState.CANCELLED
+
+    @pytest.mark.parametrize(("task_seconds", "waited"), [(3600, 3600), (7200, 7200), (30, 600)])
+    def test_limit_follows_that_of_a_run_but_is_no_shorter_than_an_sdks(
+        self, task_seconds: float, waited: float
+    ) -> None:
+        assert longest_wait(Limits(task_seconds=task_seconds)) == waited
 
     async def test_caller_who_goes_away_during_the_admission_leaves_no_task(
         self, face: Face
