@@ -3,10 +3,12 @@
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.metadata import distribution
 
 import pytest
 
 from telefuser_grpc import __version__
+from telefuser_grpc.cli.main import main
 from telefuser_grpc.cli.options import Kind
 from telefuser_grpc.domain.kinds import DEFAULT_INPUTS
 from tests.cli.conftest import Outcome
@@ -16,6 +18,13 @@ Run = Callable[..., Outcome]
 
 def test_version_is_the_package_s(run: Run) -> None:
     assert run("--version").stdout == f"telefuser {__version__}\n"
+
+
+def test_program_has_two_names() -> None:
+    scripts = distribution("telefuser-grpc").entry_points.select(group="console_scripts")
+
+    assert {each.name for each in scripts} == {"telefuser", "telefuser-grpc"}
+    assert {each.value for each in scripts} == {f"{main.__module__}:{main.__name__}"}
 
 
 def test_help_groups_the_commands_and_gives_examples(run: Run) -> None:

@@ -23,8 +23,9 @@ UNSAFE = "import os\n\nos.system('true')\n"
 
 
 @pytest.fixture(autouse=True)
-def own_logging() -> Iterator[None]:
+def own_logging(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Lets a command set up logging; afterwards it is as it was before."""
+    monkeypatch.setattr(serving, "logger", structlog.get_logger())  # the first use decides it
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
 
@@ -107,6 +108,22 @@ def test_task_is_one_of_nine_in_any_case(task: str, run: Run, served: list[Setti
     assert served[0].task == task
 
 
+@pytest.mark.parametrize("level", ["none", "basic", "strict", "sandbox"])
+def test_security_level_is_one_of_four(level: str, run: Run, served: list[Settings]) -> None:
+    run("serve", "--security-level", level)
+
+    assert served[0].security_level == level.upper()
+
+
+@pytest.mark.parametrize("mode", ["read_write", "read_only", "write_only"])
+def test_cache_mode_of_other_deployments_is_no_obstacle(
+    mode: str, run: Run, served: list[Settings]
+) -> None:
+    run("serve", "--enable-latent-cache", "--cache-mode", mode)
+
+    assert len(served) == 1
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -115,6 +132,7 @@ def test_task_is_one_of_nine_in_any_case(task: str, run: Run, served: list[Setti
         ("-g", "0"),
         ("-n", "17"),
         ("--security-level", "high"),
+        ("--cache-mode", "none"),
         ("--skip-validation", "--validate-only"),
     ],
 )
@@ -187,17 +205,35 @@ def test_every_option_arrives(run: Run, served: list[Settings]) -> None:
     assert served[0].model_dump(include=set(expected)) == expected
 
 
+@pytest.mark.parametrize(
+    ("setting", "in_environment", "option", "as_option"),
+    [
+        ("task", "t2v", "--task", "vc"),
+        ("host", "0.0.0.0", "--host", "127.0.0.2"),
+        ("port", 9001, "--port", 9002),
+        ("cache_dir", Path("a"), "--cache-dir", Path("b")),
+        ("parallelism", 4, "--parallelism", 8),
+        ("num_replicas", 2, "--num-replicas", 4),
+        ("security_level", "BASIC", "--security-level", "NONE"),
+        ("drain_seconds", 1.0, "--drain-seconds", 2.0),
+        ("log_format", "json", "--log-format", "console"),
+    ],
+)
 def test_option_wins_over_environment_and_environment_over_default(
-    run: Run, served: list[Settings], monkeypatch: pytest.MonkeyPatch
+    run: Run,
+    served: list[Settings],
+    monkeypatch: pytest.MonkeyPatch,
+    setting: str,
+    in_environment: object,
+    option: str,
+    as_option: object,
 ) -> None:
-    monkeypatch.setenv("TELEFUSER_PORT", "9001")
-    monkeypatch.setenv("TELEFUSER_GATEWAY", "false")
+    monkeypatch.setenv(f"TELEFUSER_{setting.upper()}", str(in_environment))
 
     run("serve")
-    run("serve", "-p", "9002")
+    run("serve", option, str(as_option))
 
-    assert [each.port for each in served] == [9001, 9002]
-    assert not served[0].gateway
+    assert [getattr(each, setting) for each in served] == [in_environment, as_option]
 
 
 def test_setting_that_makes_no_sense_is_one_line(

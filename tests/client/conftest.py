@@ -1,8 +1,11 @@
 """A scripted service on a real port, for the tests of both clients."""
 
+import socket
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from requests.adapters import HTTPAdapter
 
 from telefuser_grpc.client import Client
 from tests.fakes.http_service import HttpService
@@ -25,3 +28,24 @@ def client(server: FakeServer) -> Iterator[Client]:
 def web() -> Iterator[HttpService]:
     with HttpService() as fake:
         yield fake
+
+
+@pytest.fixture
+def limits(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """How long each request of a REST client may take, in seconds."""
+    seen: list[object] = []
+    send = HTTPAdapter.send
+
+    def record(adapter: HTTPAdapter, *request: Any, timeout: object, **how: Any) -> Any:
+        seen.append(timeout)
+        return send(adapter, *request, timeout=timeout, **how)
+
+    monkeypatch.setattr(HTTPAdapter, "send", record)
+    return seen
+
+
+@pytest.fixture
+def silent() -> Iterator[str]:
+    """The address of a service that takes connections and says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"

@@ -1,6 +1,7 @@
 """The helpers that spread tasks over several servers."""
 
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -32,10 +33,22 @@ class Bar:
         self.count += n
 
 
+PAUSES = ("POLL_SECONDS", "ROUND_SECONDS", "STAGGER_SECONDS")
+
+
 @pytest.fixture(autouse=True)
-def _haste(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("POLL_SECONDS", "ROUND_SECONDS", "STAGGER_SECONDS"):
-        monkeypatch.setattr(fleet, name, 0.01)
+def _haste(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if "pauses" not in request.fixturenames:
+        for name in PAUSES:
+            monkeypatch.setattr(fleet, name, 0.01)
+
+
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The pauses that would have been made."""
+    made: list[float] = []
+    monkeypatch.setattr(time, "sleep", made.append)
+    return made
 
 
 @pytest.fixture
@@ -63,6 +76,40 @@ def test_monitor_ends_with_its_task_and_tells_its_success(
     assert told is is_success
     assert bar.count == 1
     assert len(web.received(TASK)) == 3
+
+
+def test_monitor_asks_twice_a_second(web: HttpService, pauses: list[float]) -> None:
+    ends(web, "pending", "processing", "completed")
+
+    send_and_monitor_task(web.url, {}, 0)
+
+    assert pauses == [0.5, 0.5]
+
+
+def test_idle_server_is_looked_for_every_three_seconds(
+    web: HttpService, pauses: list[float]
+) -> None:
+    web.answers[SERVICE] = [BUSY, BUSY, IDLE]
+
+    find_idle_server([web.url])
+
+    assert pauses == [3.0, 3.0]
+
+
+def test_tasks_begin_half_a_second_apart(web: HttpService, pauses: list[float]) -> None:
+    ends(web, "completed")
+
+    process_tasks_async([{}, {}], [web.url], show_progress=False)
+
+    assert pauses == [0.5, 0.5]
+
+
+def test_server_that_does_not_answer_a_probe_in_five_seconds_is_not_available(
+    web: HttpService, limits: list[object]
+) -> None:
+    assert get_available_urls([web.url]) == [web.url]
+
+    assert limits == [5.0]
 
 
 def test_monitor_sends_the_message_as_it_is(web: HttpService) -> None:

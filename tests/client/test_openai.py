@@ -104,6 +104,18 @@ def test_key_goes_with_every_request(
     assert {each.headers["authorization"] for each in service.requests} == {"Bearer secret"}
 
 
+def test_timeout_is_that_of_one_request_unless_a_call_has_its_own(
+    service: OpenAIService, limits: list[object], tmp_path: Path
+) -> None:
+    with OpenAICompatibleClient(service.url, timeout=7) as client:
+        image = client.images.generate("a cat").data[0]
+        client.images.generate("a cat", timeout=9)
+        client.videos.create("a cat")
+        image.save(tmp_path / "cat.png")
+
+    assert limits == [7, 9, 7, 60.0]
+
+
 def test_without_a_key_there_is_no_authorization(service: OpenAIService) -> None:
     with OpenAICompatibleClient(service.url + "/") as client:
         client.images.generate("a cat")

@@ -81,6 +81,29 @@ def test_api_key_goes_with_the_requests(web: HttpService) -> None:
     assert request.headers["authorization"] == "Bearer secret"
 
 
+def test_timeout_is_that_of_one_request_and_10_seconds_for_the_health(
+    web: HttpService, limits: list[object], tmp_path: Path
+) -> None:
+    web.answers[CREATE] = [Answer(CREATED)]
+    web.answers[STATUS] = [status("completed")]
+
+    with TFClient(web.url, timeout=7) as client:
+        client.create_task("t2v", prompt="x")
+        client.get_task_status("task_1")
+        client.download_result("task_1", tmp_path / "mine.mp4")
+        client.health_check()
+
+    assert limits == [7, 7, 7, 7, 10.0]
+
+
+def test_silent_service_is_waited_for_no_longer_than_the_timeout(silent: str) -> None:
+    with (
+        TFClient(silent, timeout=0.1) as client,
+        pytest.raises(TaskCreationError, match=r"^Task creation request failed: .*timed out"),
+    ):
+        client.create_t2v_task("p")
+
+
 def test_proxies_of_the_environment_are_bypassed(
     web: HttpService, client: TFClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:

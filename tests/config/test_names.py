@@ -93,7 +93,15 @@ def test_unknown_name_like_no_other_is_a_warning_too(place: Place) -> None:
     assert place.load().warnings == ("TELEFUSER_XYZZY is unknown",)
 
 
-@pytest.mark.parametrize("name", sorted(WITHOUT_EFFECT))
+OF_OTHER_DEPLOYMENTS = [
+    *("CACHE_MODE", "ENABLE_LATENT_CACHE", "PROCESSING_LOCK_TIMEOUT", "RATE_LIMIT_PATHS"),
+    *("METRICS_PATH", "METRICS_NAMESPACE", "LOG_COMPRESSION", "LOG_ENQUEUE", "LOG_BACKTRACE"),
+    *("LOG_DIAGNOSE", "LOG_SERIALIZE", "LOG_EXTRA_FIELDS", "LOG_FILTER_MODULES"),
+    "LOG_MULTIPROCESS",
+]
+
+
+@pytest.mark.parametrize("name", sorted({*WITHOUT_EFFECT, *OF_OTHER_DEPLOYMENTS}))
 def test_name_without_effect_is_said_once_and_never_unknown(name: str, place: Place) -> None:
     place.environment[f"TELEFUSER_{name}"] = "1"
 

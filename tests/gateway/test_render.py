@@ -87,6 +87,14 @@ def test_limits_reach_their_filters() -> None:
     assert transcoder["max_response_body_size"] == 222
 
 
+def test_clients_that_are_counted_do_not_fill_memory() -> None:
+    limit = RateLimit(requests_per_minute=60, burst=10, window_seconds=60)
+
+    filters = _filters(render(GatewayOptions(**PLAIN, rate_limit=limit)))
+
+    assert filters["envoy.filters.http.local_ratelimit"]["max_dynamic_descriptors"] == 10_000
+
+
 def test_only_documented_services_are_transcoded() -> None:
     filters = _filters(render(GatewayOptions(**PLAIN)))
 
