@@ -444,8 +444,17 @@ def test_unknown_task_is_not_found(http: httpx.Client, path: str) -> None:
     assert (answer.status_code, answer.json()) == (404, {"detail": "Task not found"})
 
 
-def test_unknown_path_is_not_found(http: httpx.Client) -> None:
-    answer = http.get("/v1/nothing")
+@pytest.mark.parametrize(
+    ("verb", "path"),
+    [
+        ("GET", "/v1/nothing"),
+        ("POST", "/v1/stream/webrtc/offer"),
+        ("DELETE", "/v1/stream/webrtc/none"),
+        ("GET", "/v1/stream/sessions/none/status"),
+    ],
+)
+def test_unknown_path_is_not_found(http: httpx.Client, verb: str, path: str) -> None:
+    answer = http.request(verb, path)
 
     assert (answer.status_code, answer.json()) == (404, {"detail": "Not Found"})
 

@@ -34,6 +34,8 @@ def artifacts(folder: Path) -> Path:
     (root / "räksmörgås 100%41 +.webp").write_bytes(b"sandwich")
     (root / "what?.txt").write_bytes(b"question")
     (root / "unknown.xyz").write_bytes(b"xyz")
+    for name in ("a.jpg", "a.jpeg", "a.gif", "a.webm"):
+        (root / name).write_bytes(name.encode())
     (folder / "secret.txt").write_bytes(b"secret")
     (root / "way-out.txt").symlink_to(folder / "secret.txt")
     return root

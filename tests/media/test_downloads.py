@@ -88,6 +88,13 @@ def drip(first: bytes, piece: bytes) -> Script:
     return script
 
 
+def test_limits_are_the_documented_ones() -> None:
+    limits = DownloadLimits()
+
+    assert (limits.connect_seconds, limits.read_seconds, limits.attempts) == (10, 30, 3)
+    assert (limits.first_pause_seconds, limits.longest_pause_seconds) == (1, 10)
+
+
 async def test_the_content_of_an_address_becomes_a_file(bench: Bench) -> None:
     bench.web.answers["/a.png?signature=b"] = answer(CONTENT)
 

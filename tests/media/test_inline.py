@@ -34,6 +34,33 @@ def test_bare_base64_of_a_known_format_is_inline(content: bytes) -> None:
 
 
 @pytest.mark.parametrize(
+    "head",
+    [
+        b"\x89PNG\r\n\x1a\n",
+        b"\xff\xd8\xff\xe0",
+        b"GIF87a",
+        b"GIF89a",
+        b"RIFF\0\0\0\0WEBP",
+        b"\0\0\0\x20ftypisom",
+        b"\0\0\0\x20moov",
+        b"\0\0\0\x20mdat",
+        b"RIFF\0\0\0\0AVI ",
+        b"\x1aE\xdf\xa3",
+        b"FLV\x01",
+        b"ID3\x04",
+        b"\xff\xfb\x90",
+        b"\xff\xf3\x90",
+        b"\xff\xf2\x90",
+        b"RIFF\0\0\0\0WAVE",
+        b"fLaC",
+        b"OggS",
+    ],
+)
+def test_every_documented_signature_makes_bare_base64_inline(head: bytes) -> None:
+    assert is_inline(encoded(head.ljust(33, b"\1")))
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "/srv/media/a.png",

@@ -331,6 +331,10 @@ class TestMedia:
         ("filename", "content_type", "field"),
         [
             ("a.MKV", "application/octet-stream", "ref_video_path"),
+            ("a.mp4", "application/octet-stream", "ref_video_path"),
+            ("a.avi", "", "ref_video_path"),
+            ("a.mov", "application/octet-stream", "ref_video_path"),
+            ("a.webm", "application/octet-stream", "ref_video_path"),
             ("a", "video/x-matroska", "ref_video_path"),
             ("a.wav", "audio/wav", "first_image_path"),
         ],

@@ -11,6 +11,7 @@ import grpc
 import pytest
 
 from telefuser_grpc._gen.telefuser.rest.v1 import rest_system_service_pb2 as pb
+from telefuser_grpc.domain.contract import PipelineContract
 from telefuser_grpc.domain.replica import ReplicaState, ReplicaStatus
 from telefuser_grpc.errors import PipelineFailed
 from telefuser_grpc.scheduler.service import ServiceFacts
@@ -50,6 +51,19 @@ async def test_readiness_is_503_when_every_replica_is_lost(backend: Backend) -> 
 
     assert (await _ready(backend)).status == 503
     assert (await _health(backend)).status == 200
+
+
+async def test_readiness_holds_while_one_replica_of_a_pool_lives(tmp_path: Path) -> None:
+    async with Backend(tmp_path, pool=FakePool(replicas=2, respawns=False)) as backend:
+        backend.open()
+        backend.pool.replicas[0].die()
+
+        one_left = await _ready(backend)
+        backend.pool.replicas[1].die()
+        none_left = await _ready(backend)
+
+    assert (one_left.status, one_left.json["status"]) == (200, "ready")
+    assert (none_left.status, none_left.json["status"]) == (503, "not_ready")
 
 
 async def test_status_of_an_idle_service(gateway: Gateway) -> None:
@@ -158,6 +172,18 @@ async def test_metadata_of_a_pool_tells_of_its_replicas(tmp_path: Path) -> None:
         "replica_device_ids": [[], []],
         "per_instance_execution_mode": "serial_single_pipeline",
     }
+
+
+async def test_metadata_tell_of_batches_where_a_contract_does(loading: Backend) -> None:
+    batch = {"keys": ["steps"], "max_size": 4}
+    entries = {"t2v": {"batch": batch}}
+    declared = {"supported_tasks": ["t2v", "t2i"], "task_contracts": entries}
+    loading.open(PipelineContract.parse(declared, stem="batches"))
+
+    contracts = (await _metadata(Gateway(loading))).json["task_contracts"]
+
+    assert contracts["t2v"]["batch"] == batch
+    assert "batch" not in contracts["t2i"]
 
 
 async def test_metadata_is_503_until_loaded(loading: Backend) -> None:

@@ -1,6 +1,7 @@
 """The documented REST face of tasks, byte for byte."""
 
 import base64
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +14,24 @@ from telefuser_grpc._gen.telefuser.v1.task_service_pb2 import GetTaskRequest
 from telefuser_grpc.domain.contract import Enforcement, PipelineContract
 from telefuser_grpc.domain.media_source import public_source
 from telefuser_grpc.domain.task import Task, TaskState
-from telefuser_grpc.errors import PipelineFailed, ReplicaDied
+from telefuser_grpc.errors import (
+    PipelineFailed,
+    ReplicaDied,
+    TaskCancelled,
+    TaskFailed,
+    TaskTimeout,
+)
 from telefuser_grpc.server.rest.bodies import MAX_DEPTH, ErrorFormat
 from telefuser_grpc.server.rest.tasks import status_body
 from tests.fakes.builders import ended, make_task, started
-from tests.fakes.media_files import still
+from tests.fakes.media_files import still, wav
 from tests.fakes.replicas import Script
 from tests.server.backend import COMPLETES, Backend
 from tests.server.rest.gateway import Answer, Gateway
 
 BALL = {"task": "t2v", "prompt": "a red ball"}
 PICTURE = "data:image/png;base64," + base64.b64encode(still()).decode()
+RATIOS = ("16:9", "9:16", "4:3", "3:4", "1:1", "2:3", "3:2")
 LEGACY = PipelineContract.legacy("t2v", stem="old")
 
 
@@ -78,6 +86,60 @@ class TestCreate:
 
         assert (await backend.started("t1")).job.fields["seed"] == taken
 
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [
+            *(("aspect_ratio", each) for each in RATIOS),
+            *(("resolution", each) for each in ("480p", "1080p", "2k", "4k", "640x480", "any")),
+            *(("target_video_length", each) for each in (0, -1, 10**9)),
+            ("negative_prompt", "blur"),
+        ],
+    )
+    async def test_documented_field_reaches_the_pipeline_as_given(
+        self, backend: Backend, gateway: Gateway, name: str, value: Any
+    ) -> None:
+        await gateway.create(BALL | {"task_id": "t1", name: value})
+
+        assert (await backend.started("t1")).job.fields[name] == value
+
+    @pytest.mark.parametrize("name", ["png", "jpg", "jpeg", "webp"])
+    async def test_output_format_is_the_ending_of_an_image_alone(
+        self, gateway: Gateway, name: str
+    ) -> None:
+        image, video = [
+            (
+                await gateway.create(BALL | {"task": kind, "task_id": kind, "output_format": name})
+            ).json
+            for kind in ("t2i", "t2v")
+        ]
+
+        assert (image["output_path"], video["output_path"]) == (f"t2i.{name}", "t2v.mp4")
+
+    async def test_kind_of_any_name_is_taken_where_the_contract_declares_it(
+        self, backend: Backend, gateway: Gateway
+    ) -> None:
+        backend.open(PipelineContract.parse({"supported_tasks": ["relight_2"]}, stem="p"))
+
+        await gateway.create({"task": " Relight_2", "prompt": "p", "task_id": "t1"})
+
+        assert (await backend.started("t1")).job.kind == "relight_2"
+
+    async def test_chosen_id_that_is_empty_is_none(self, gateway: Gateway) -> None:
+        answer = await gateway.create(BALL | {"task_id": "", "output_path": ""})
+
+        assert re.fullmatch(r"task_[0-9a-z]{26}", answer.json["task_id"])
+        assert answer.json["output_path"] == f"{answer.json['task_id']}.mp4"
+
+    async def test_sound_is_kept_as_an_input_like_pictures_and_videos(
+        self, backend: Backend, gateway: Gateway
+    ) -> None:
+        sound = "data:audio/wav;base64," + base64.b64encode(wav()).decode()
+
+        await gateway.create(BALL | {"task_id": "t1", "audio_path": sound})
+
+        job = (await backend.started("t1")).job
+        assert Path(job.inputs["audio_path"]).read_bytes() == wav()
+
     async def test_kind_is_stripped_and_lowered(self, backend: Backend, gateway: Gateway) -> None:
         await gateway.create(BALL | {"task": " T2V ", "task_id": "t1"})
 
@@ -93,6 +155,11 @@ class TestCreate:
             ({"aspect_ratio": "5:4"}, ["body", "aspect_ratio"], "enum"),
             ({"output_format": "bmp"}, ["body", "output_format"], "enum"),
             ({"first_image_path": None}, ["body", "first_image_path"], "string_type"),
+            ({"last_image_path": None}, ["body", "last_image_path"], "string_type"),
+            ({"ref_video_path": 1}, ["body", "ref_video_path"], "string_type"),
+            ({"audio_path": []}, ["body", "audio_path"], "string_type"),
+            ({"target_video_length": "long"}, ["body", "target_video_length"], "int_parsing"),
+            ({"resolution": 720}, ["body", "resolution"], "string_type"),
             ({"prompt": 123}, ["body", "prompt"], "string_type"),
             ({"task": "No Kind"}, ["body", "task"], "value_error"),
             ({"task_id": "my id!"}, ["body", "task_id"], "string_pattern_mismatch"),
@@ -195,17 +262,21 @@ class TestCreate:
         assert answer.faults == [(["body", "first_image_path"], "input_rejected")]
         assert not list((backend.root / "tasks").glob("t1/inputs/*"))
 
+    @pytest.mark.parametrize(
+        "field", ["first_image_path", "last_image_path", "ref_video_path", "audio_path"]
+    )
     async def test_address_that_is_not_fetched_is_400_with_a_message(
-        self, backend: Backend, gateway: Gateway
+        self, backend: Backend, gateway: Gateway, field: str
     ) -> None:
         answer = await gateway.create(
-            {"task": "i2v", "prompt": "p", "first_image_path": "http://127.0.0.1/a.png"}
+            {"task": "i2v", "prompt": "p", "first_image_path": PICTURE}
+            | {field: "http://127.0.0.1/a.png"}
         )
 
         assert answer.status == 400
-        assert answer.detail[0]["loc"] == ["body", "first_image_path"]
-        assert answer.detail[0]["msg"].startswith("first_image_path URL is not accessible")
-        assert answer.json["message"].startswith("first_image_path URL is not accessible")
+        assert answer.detail[0]["loc"] == ["body", field]
+        assert answer.detail[0]["msg"].startswith(f"{field} URL is not accessible")
+        assert answer.json["message"].startswith(f"{field} URL is not accessible")
         assert not list((backend.root / "tasks").glob("*/inputs/*"))
 
     async def test_too_large_input_is_413(self, gateway: Gateway) -> None:
@@ -546,14 +617,53 @@ class TestStatus:
         assert (body["start_time"], body["end_time"]) == ("2026-01-02T03:04:05",) * 2
         assert body["progress"] == {"step": 4, "steps": 4, "stage": "denoising"}
 
-    async def test_failed_task_says_why(self, backend: Backend, gateway: Gateway) -> None:
-        backend.pool.script = Script(error=PipelineFailed("The pipeline raised ValueError"))
+    @pytest.mark.parametrize(
+        ("error", "text"),
+        [
+            (PipelineFailed("The pipeline raised ValueError"), "The pipeline raised ValueError"),
+            (TaskTimeout(3600), "Task processing timeout"),
+        ],
+    )
+    async def test_failed_task_says_why(
+        self, backend: Backend, gateway: Gateway, error: TaskFailed, text: str
+    ) -> None:
+        backend.pool.script = Script(error=error)
         await gateway.create(BALL | {"task_id": "t1"})
         await backend.ended("t1")
 
         body = (await gateway.status("t1")).json
 
-        assert (body["status"], body["error"]) == ("failed", "The pipeline raised ValueError")
+        assert (body["status"], body["error"]) == ("failed", text)
+
+    @pytest.mark.parametrize("state", [TaskState.COMPLETED, TaskState.FAILED, TaskState.CANCELLED])
+    async def test_ended_task_says_when_and_what_it_took(self, state: TaskState) -> None:
+        body = status_body(ended(started(make_task()), state))
+
+        measured = (1.5, 2048.0) if state is TaskState.COMPLETED else (None, None)
+        assert (body["end_time"], body["finished_at"]) == (
+            "2026-01-02T03:04:07",
+            "2026-01-02T03:04:07Z",
+        )
+        assert (body["inference_time_s"], body["peak_memory_mb"]) == measured
+
+    async def test_request_comes_back_but_for_what_was_left_empty(self, gateway: Gateway) -> None:
+        given = {
+            "prompt": "a red ball",
+            "negative_prompt": "blur",
+            "resolution": "480p",
+            "target_video_length": 3,
+            "aspect_ratio": "1:1",
+            "output_format": "webp",
+            "model": "any",
+        }
+
+        await gateway.create({"task": "t2i", "task_id": "all", "unknown": "x"} | given)
+        await gateway.create(BALL | {"task_id": "few", "negative_prompt": "", "model": ""})
+
+        full, plain = [(await gateway.status(task_id)).json for task_id in ("all", "few")]
+        assert full | given | {"task": "t2i", "media_type": "image"} == full
+        assert plain.keys().isdisjoint({"negative_prompt", "model", "first_image_path"})
+        assert "unknown" not in full
 
     async def test_media_come_back_as_handles_only(
         self, backend: Backend, gateway: Gateway
@@ -647,15 +757,26 @@ class TestDelete:
             )
             assert (await backend.ended(task_id)).error.message == "Task cancelled by user"
 
-    async def test_ended_task_is_left_alone(self, backend: Backend, gateway: Gateway) -> None:
-        await backend.run_to_end("t1")
+    @pytest.mark.parametrize(
+        ("error", "word"),
+        [
+            (None, "completed"),
+            (PipelineFailed("no"), "failed"),
+            (TaskCancelled(), "cancelled"),
+        ],
+    )
+    async def test_ended_task_is_left_alone(
+        self, backend: Backend, gateway: Gateway, error: TaskFailed | None, word: str
+    ) -> None:
+        await backend.run_to_end("t1", Script(error=error))
 
         answer = await gateway.delete("t1")
 
         assert answer.status == 200
         assert answer.body == (
-            b'{"stop_status":"do_nothing","reason":"Task already terminal: completed."}'
+            f'{{"stop_status":"do_nothing","reason":"Task already terminal: {word}."}}'.encode()
         )
+        assert (await gateway.status("t1")).json["status"] == word
 
     async def test_unknown_id_is_200(self, gateway: Gateway) -> None:
         answer = await gateway.delete("none")
