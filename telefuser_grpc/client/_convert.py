@@ -18,6 +18,7 @@ from telefuser_grpc._gen.telefuser.v1 import (
 )
 from telefuser_grpc.client.values import Queue, QueuedTask, ServiceMetadata, ServiceStatus
 from telefuser_grpc.domain.artifact import Artifact, MediaFacts, Upload
+from telefuser_grpc.domain.batching import Batching
 from telefuser_grpc.domain.contract import PipelineContract, TaskContract
 from telefuser_grpc.domain.kinds import MediaType, default_media_type
 from telefuser_grpc.domain.parameter import Parameter
@@ -226,7 +227,12 @@ def _task_contract(message: contract_pb2.TaskContract) -> TaskContract:
         required_inputs=tuple(message.required_inputs),
         optional_inputs=tuple(message.optional_inputs),
         parameters={each.name: _parameter(each) for each in message.parameters},
+        batching=_batching(message.batching) if message.HasField("batching") else None,
     )
+
+
+def _batching(message: contract_pb2.Batching) -> Batching:
+    return Batching(keys=tuple(message.keys), max_size=message.max_size)
 
 
 def _parameter(message: contract_pb2.Parameter) -> Parameter:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from telefuser_grpc.domain.batching import Batching
 from telefuser_grpc.domain.contract_shape import ContractError, check_pipeline, check_task
 from telefuser_grpc.domain.kinds import (
     DEFAULT_INPUTS,
@@ -40,13 +41,14 @@ class Enforcement(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskContract:
-    """What one kind of task needs."""
+    """What one kind of task needs; `batching` says which of them can be made together."""
 
     kind: str
     media_type: MediaType
     required_inputs: tuple[str, ...] = ()
     optional_inputs: tuple[str, ...] = ()
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
+    batching: Batching | None = None
 
     @classmethod
     def parse(cls, kind: str, declared: Mapping[str, Any]) -> "TaskContract":
@@ -69,6 +71,7 @@ class TaskContract:
                 name: Parameter.parse(name, each)
                 for name, each in (declared.get("parameters") or {}).items()
             },
+            batching=_batching(kind, declared.get("batch")),
         )
 
     @property
@@ -219,6 +222,12 @@ def given_inputs(fields: Mapping[str, Any]) -> set[str]:
 def is_empty(value: Any) -> bool:
     """Tells whether a value counts as not given: null, "", [] or {}."""
     return value is None or value == "" or value == [] or value == {}
+
+
+def _batching(kind: str, declared: Mapping[str, Any] | None) -> Batching | None:
+    if declared is None:
+        return None
+    return Batching.parse(f"task_contracts.{kind}.batch", declared)
 
 
 def _names(declared: Any) -> tuple[str, ...]:

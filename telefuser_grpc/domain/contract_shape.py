@@ -31,6 +31,7 @@ TASK: Mapping[str, Kind] = {
     "required_inputs": _NAMES,
     "optional_inputs": _NAMES,
     "parameters": _OBJECT,
+    "batch": _OBJECT,
 }
 PARAMETER: Mapping[str, Kind] = {
     "type": _TEXT,

@@ -17,6 +17,7 @@ from telefuser_grpc._gen.telefuser.v1 import (
     task_service_pb2,
 )
 from telefuser_grpc.domain.artifact import Artifact, Upload
+from telefuser_grpc.domain.batching import Batching
 from telefuser_grpc.domain.contract import PipelineContract, TaskContract
 from telefuser_grpc.domain.kinds import INPUT_FIELDS
 from telefuser_grpc.domain.parameter import Parameter
@@ -238,7 +239,12 @@ def _task_contract(value: TaskContract) -> contract_pb2.TaskContract:
         required_inputs=value.required_inputs,
         optional_inputs=value.optional_inputs,
         parameters=map(_parameter, exposed),
+        batching=_batching(value.batching) if value.batching else None,
     )
+
+
+def _batching(value: Batching) -> contract_pb2.Batching:
+    return contract_pb2.Batching(keys=value.keys, max_size=value.max_size)
 
 
 def _parameter(value: Parameter) -> contract_pb2.Parameter:

@@ -5,6 +5,7 @@ import grpc
 from telefuser_grpc import __version__
 from telefuser_grpc._gen.telefuser.v1 import contract_pb2
 from telefuser_grpc._gen.telefuser.v1 import system_service_pb2 as pb
+from telefuser_grpc.domain.contract import PipelineContract
 from telefuser_grpc.errors import PipelineFailed
 from tests.fakes.replicas import Script
 from tests.server.backend import Backend
@@ -70,6 +71,17 @@ async def test_status_tells_of_deaths(backend: Backend) -> None:
 
     assert status.replicas[0].restart_count == 1
     assert status.replicas[0].last_error == "Replica 0 died"
+
+
+async def test_metadata_tells_of_batches_where_a_contract_does(loading: Backend) -> None:
+    entries = {"t2v": {"batch": {"keys": ["steps"], "max_size": 4}}}
+    declared = {"supported_tasks": ["t2v", "t2i"], "task_contracts": entries}
+    loading.open(PipelineContract.parse(declared, stem="batches"))
+
+    contract = (await loading.system_service.GetMetadata(pb.GetMetadataRequest())).contract
+
+    assert contract.tasks[0].batching == contract_pb2.Batching(keys=["steps"], max_size=4)
+    assert not contract.tasks[1].HasField("batching")
 
 
 async def test_metadata_has_the_contract_without_hidden_parameters(backend: Backend) -> None:

@@ -87,6 +87,15 @@ class ContractParameter(Described):
     unit: str = Field("", description="What a number counts.", examples=["seconds"])
 
 
+class ContractBatch(Described):
+    """Which tasks of a kind are made together where that is faster."""
+
+    keys: list[str] = Field(
+        description="The parameters whose values are equal in them.", examples=[["resolution"]]
+    )
+    max_size: int = Field(description="The most tasks together.", ge=1, examples=[4])
+
+
 class ContractTask(Described):
     """What a kind of task makes of what."""
 
@@ -99,6 +108,9 @@ class ContractTask(Described):
     )
     parameters: dict[str, ContractParameter] = Field(
         description="Its parameters, in the order of a form."
+    )
+    batch: ContractBatch | None = Field(
+        None, description="Which are made together; absent where each is made alone."
     )
 
 

@@ -185,7 +185,8 @@ def _contract(contract: PipelineContract) -> dict[str, Any]:
 
 
 def _task(task: TaskContract) -> dict[str, Any]:
-    return {
+    """The documented keys, then ours where the contract declares it."""
+    body: dict[str, Any] = {
         "media_type": task.media_type,
         "required_inputs": task.required_inputs,
         "optional_inputs": task.optional_inputs,
@@ -193,6 +194,9 @@ def _task(task: TaskContract) -> dict[str, Any]:
             name: _parameter(each) for name, each in task.parameters.items() if each.exposed
         },
     }
+    if batching := task.batching:
+        body["batch"] = {"keys": batching.keys, "max_size": batching.max_size}
+    return body
 
 
 def _parameter(parameter: Parameter) -> dict[str, Any]:

@@ -20,18 +20,28 @@ class PipelineContract(_message.Message):
     def __init__(self, contract_version: _Optional[str] = ..., pipeline_name: _Optional[str] = ..., declared: _Optional[bool] = ..., tasks: _Optional[_Iterable[_Union[TaskContract, _Mapping]]] = ...) -> None: ...
 
 class TaskContract(_message.Message):
-    __slots__ = ("kind", "media_type", "required_inputs", "optional_inputs", "parameters")
+    __slots__ = ("kind", "media_type", "required_inputs", "optional_inputs", "parameters", "batching")
     KIND_FIELD_NUMBER: _ClassVar[int]
     MEDIA_TYPE_FIELD_NUMBER: _ClassVar[int]
     REQUIRED_INPUTS_FIELD_NUMBER: _ClassVar[int]
     OPTIONAL_INPUTS_FIELD_NUMBER: _ClassVar[int]
     PARAMETERS_FIELD_NUMBER: _ClassVar[int]
+    BATCHING_FIELD_NUMBER: _ClassVar[int]
     kind: str
     media_type: str
     required_inputs: _containers.RepeatedScalarFieldContainer[str]
     optional_inputs: _containers.RepeatedScalarFieldContainer[str]
     parameters: _containers.RepeatedCompositeFieldContainer[Parameter]
-    def __init__(self, kind: _Optional[str] = ..., media_type: _Optional[str] = ..., required_inputs: _Optional[_Iterable[str]] = ..., optional_inputs: _Optional[_Iterable[str]] = ..., parameters: _Optional[_Iterable[_Union[Parameter, _Mapping]]] = ...) -> None: ...
+    batching: Batching
+    def __init__(self, kind: _Optional[str] = ..., media_type: _Optional[str] = ..., required_inputs: _Optional[_Iterable[str]] = ..., optional_inputs: _Optional[_Iterable[str]] = ..., parameters: _Optional[_Iterable[_Union[Parameter, _Mapping]]] = ..., batching: _Optional[_Union[Batching, _Mapping]] = ...) -> None: ...
+
+class Batching(_message.Message):
+    __slots__ = ("keys", "max_size")
+    KEYS_FIELD_NUMBER: _ClassVar[int]
+    MAX_SIZE_FIELD_NUMBER: _ClassVar[int]
+    keys: _containers.RepeatedScalarFieldContainer[str]
+    max_size: int
+    def __init__(self, keys: _Optional[_Iterable[str]] = ..., max_size: _Optional[int] = ...) -> None: ...
 
 class Parameter(_message.Message):
     __slots__ = ("name", "type", "required", "default_value", "description", "enum_values", "minimum", "maximum", "min_length", "max_length", "pattern", "unit")
