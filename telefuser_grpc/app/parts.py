@@ -10,6 +10,7 @@ from telefuser_grpc.gateway.options import GatewayOptions, RateLimit
 from telefuser_grpc.media.downloads import DownloadLimits, Downloads
 from telefuser_grpc.media.inputs import LocalMediaInputs
 from telefuser_grpc.media.uploads import LocalUploads
+from telefuser_grpc.pipeline.options import ModelOptions
 from telefuser_grpc.pipeline.probe import ProbeLimits
 from telefuser_grpc.scheduler.limits import Limits, NoCapacityPolicy
 from telefuser_grpc.scheduler.retention import Persistence, Retention
@@ -79,7 +80,23 @@ def pool(settings: Settings, pipeline: Path) -> LocalReplicaPool:
         max_tasks_per_replica=settings.max_tasks_per_replica,
         replica_max_rss_bytes=settings.replica_max_rss_bytes,
         warmup=settings.warmup,
+        options=_model_options(settings),
         command=(*COMMAND, telemetry.argument),
+    )
+
+
+def _model_options(settings: Settings) -> ModelOptions:
+    return ModelOptions(
+        model=settings.model,
+        models_folder=str(settings.models_folder.absolute()) if settings.models_folder else "",
+        dtype=settings.dtype,
+        offload=settings.offload,
+        vae_tiling=settings.vae_tiling,
+        quantization=settings.quantization,
+        attention=settings.attention,
+        compile=settings.compile,
+        step_cache=settings.step_cache,
+        loras=settings.loras,
     )
 
 

@@ -9,6 +9,7 @@ from telefuser_grpc.config.values import (
     ApiKeys,
     BaseUrl,
     Bytes,
+    Dtype,
     Enforcement,
     ErrorFormat,
     Facility,
@@ -17,10 +18,13 @@ from telefuser_grpc.config.values import (
     LogLevel,
     LogSink,
     NoCapacity,
+    Offload,
     Paths,
     Persistence,
+    Quantization,
     Seconds,
     SecurityLevel,
+    StepCache,
     Word,
     Words,
 )
@@ -46,6 +50,19 @@ class _Pipeline(BaseModel):
     )
     warmup: bool = Field(False, description="Whether a run with defaults comes before the first")
     preview_interval: float = Field(1.0, ge=0, description="Seconds between previews; 0: all")
+
+
+class _Model(BaseModel):
+    model: str = Field("", description="Model directory or hub id in place of the pipeline's own")
+    models_folder: Path | None = Field(None, description="Folder of models, each under its hub id")
+    dtype: Dtype = Field("auto", description="Precision of the weights; auto: as the device")
+    offload: Offload = Field("none", description="Which weights wait in main memory")
+    vae_tiling: bool = Field(False, description="Whether results are decoded in tiles")
+    quantization: Quantization = Field("none", description="Form of the denoiser's weights")
+    attention: str = Field("", description="Attention backend of diffusers; none: torch's own")
+    compile: bool = Field(False, description="Whether the denoiser is compiled")
+    step_cache: StepCache = Field("none", description="How similar steps share work")
+    loras: Words = Field((), description="Adapters to merge: place or place:weight")
 
 
 class _Network(BaseModel):
@@ -173,7 +190,16 @@ class _Telemetry(BaseModel):
 
 
 class Settings(
-    _Telemetry, _Security, _Storage, _Inputs, _Tasks, _RateLimit, _Callers, _Network, _Pipeline
+    _Telemetry,
+    _Security,
+    _Storage,
+    _Inputs,
+    _Tasks,
+    _RateLimit,
+    _Callers,
+    _Network,
+    _Model,
+    _Pipeline,
 ):  # pydantic takes the fields of the last base first
     """What the service can be told; the values are checked, and fixed."""
 

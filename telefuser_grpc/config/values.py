@@ -122,3 +122,9 @@ Enforcement = Annotated[Literal["strict", "relaxed"], BeforeValidator(_lower)]
 NoCapacity = Annotated[Literal["fail", "wait"], BeforeValidator(_lower)]
 Persistence = Annotated[Literal["persistent", "ephemeral"], BeforeValidator(_lower)]
 GpuPlatform = Annotated[Literal["auto", "nvidia", "amd"], BeforeValidator(_lower)]
+Dtype = Annotated[Literal["auto", "bfloat16", "float16", "float32"], BeforeValidator(_lower)]
+Offload = Annotated[Literal["none", "model", "group", "sequential"], BeforeValidator(_lower)]
+Quantization = Annotated[Literal["none", "int8", "int4", "float8", "nf4"], BeforeValidator(_lower)]
+StepCache = Annotated[
+    Literal["none", "first_block", "taylorseer", "pyramid"], BeforeValidator(_lower)
+]

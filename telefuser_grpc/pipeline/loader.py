@@ -19,9 +19,11 @@ from telefuser_grpc.domain.kinds import DEFAULT_INPUTS
 from telefuser_grpc.pipeline.diffusers_hooks import diffusers_pipelines
 from telefuser_grpc.pipeline.entry import NO_ENTRY_POINT, Entry, choose_entry
 from telefuser_grpc.pipeline.failure import public_message
+from telefuser_grpc.pipeline.options import ModelOptions
 
 CONTRACT_FUNCTIONS = ("get_pipeline_contract", "get_pipeline_manifest")
 CONTRACT_VALUES = ("PIPELINE_CONTRACT", "PIPELINE_MANIFEST")
+PLAIN = ModelOptions()
 DEFAULT_TASK = "i2v"  # of a file that declares no contract
 
 logger = structlog.get_logger()
@@ -60,10 +62,13 @@ class LoadedPipeline:
             sys.modules.pop(self.module.__name__, None)
 
 
-def load(path: Path, *, task: str | None, parallelism: int) -> LoadedPipeline:
+def load(
+    path: Path, *, task: str | None, parallelism: int, options: ModelOptions = PLAIN
+) -> LoadedPipeline:
     """Loads a pipeline file; `task` is the kind it is served as when it declares no contract.
 
-    Such a file is served as `i2v` where no kind is named.
+    Such a file is served as `i2v` where no kind is named. `get_pipeline` is given `parallelism`
+    and `options` where it names them.
     Blocks until the pipeline has started and is warm. Runs outside of any event loop.
 
     Raises:
@@ -74,7 +79,8 @@ def load(path: Path, *, task: str | None, parallelism: int) -> LoadedPipeline:
     try:
         contract = _read_contract(module, task=task, stem=path.stem)
         entry = _choose_entry(module, contract)
-        pipeline = _start(module, contract, parallelism=parallelism, runner=runner)
+        wanted = {"parallelism": parallelism, "options": options}
+        pipeline = _start(module, contract, wanted, runner)
     except BaseException as error:
         runner.close()
         sys.modules.pop(module.__name__, None)
@@ -155,7 +161,10 @@ def _choose_entry(module: ModuleType, contract: PipelineContract) -> Entry:
 
 
 def _start(
-    module: ModuleType, contract: PipelineContract, *, parallelism: int, runner: asyncio.Runner
+    module: ModuleType,
+    contract: PipelineContract,
+    wanted: Mapping[str, Any],
+    runner: asyncio.Runner,
 ) -> Any:
     name = contract.entrypoints.get("get_pipeline", "get_pipeline")
     build = getattr(module, name, None)
@@ -165,7 +174,7 @@ def _start(
     def wait(value: Any) -> Any:
         return _wait(runner, value)
 
-    pipeline = wait(build(parallelism=parallelism) if _takes_parallelism(build) else build())
+    pipeline = wait(build(**_understood(build, wanted)))
     for each in diffusers_pipelines(pipeline):
         each.set_progress_bar_config(disable=True)  # a server's log has lines, not bars
     _call_first(pipeline, ("astart", "start"), wait)
@@ -174,9 +183,13 @@ def _start(
     return pipeline
 
 
-def _takes_parallelism(build: Callable[..., Any]) -> bool:
+def _understood(build: Callable[..., Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns those arguments that a function takes; a file written for others takes fewer."""
     parameters = inspect.signature(build).parameters.values()
-    return any(each.name == "parallelism" or each.kind is each.VAR_KEYWORD for each in parameters)
+    if any(each.kind is each.VAR_KEYWORD for each in parameters):
+        return {"parallelism": wanted["parallelism"]}
+    names = {each.name for each in parameters}
+    return {name: value for name, value in wanted.items() if name in names}
 
 
 def _call_first(owner: Any, names: tuple[str, ...], wait: Callable[[Any], Any]) -> None:

@@ -69,7 +69,12 @@ def _serve(channel: ReplicaChannel) -> None:
 
 def _load(channel: ReplicaChannel, order: Load) -> LoadedPipeline:
     try:
-        loaded = load(Path(order.pipeline), task=order.task, parallelism=order.parallelism)
+        loaded = load(
+            Path(order.pipeline),
+            task=order.task,
+            parallelism=order.parallelism,
+            options=order.options,
+        )
         if order.warmup:
             warm_up(loaded)
     except PipelineLoadError as error:

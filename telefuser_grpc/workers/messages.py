@@ -27,6 +27,7 @@ from telefuser_grpc.domain.artifact import OutputFile
 from telefuser_grpc.domain.contract import PipelineContract
 from telefuser_grpc.domain.job import Job, RunReport
 from telefuser_grpc.domain.task import Preview, Progress
+from telefuser_grpc.pipeline.options import ModelOptions
 
 
 class Load(msgspec.Struct, frozen=True, tag=True):
@@ -40,6 +41,7 @@ class Load(msgspec.Struct, frozen=True, tag=True):
     parallelism: int
     preview_interval_seconds: float
     warmup: bool = False
+    options: ModelOptions = ModelOptions()
 
 
 class RunJob(msgspec.Struct, frozen=True, tag=True):

@@ -1,6 +1,7 @@
 """Lends replicas, first come, first served."""
 
 import asyncio
+import shutil
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
@@ -11,10 +12,13 @@ import structlog
 from telefuser_grpc.domain.contract import PipelineContract
 from telefuser_grpc.domain.replica import ReplicaStatus
 from telefuser_grpc.errors import NoCapacity
+from telefuser_grpc.pipeline.options import ModelOptions
 from telefuser_grpc.workers.messages import Load
 from telefuser_grpc.workers.process import COMMAND
 from telefuser_grpc.workers.replica import LocalReplica
 from telefuser_grpc.workers.seat import Orders, Seat
+
+PLAIN = ModelOptions()
 
 logger = structlog.get_logger()
 
@@ -32,9 +36,12 @@ class LocalReplicaPool:
         silence_seconds: How long a loaded replica may give no sign of life before a kill, however
             busy; 0 waits for ever.
         warmup: Whether one run with the contract's defaults belongs to the loading.
+        options: How the pipeline is to load its model.
         max_tasks_per_replica: After how many tasks a replica is replaced; 0 never.
         replica_max_rss_bytes: With how much memory in use, at the end of a run, a replica is
             replaced; 0 never.
+        temporary: A folder of this pool alone for the temporary files of its replicas. What an
+            earlier pool has left there, because its server was killed, goes when this one opens.
     """
 
     def __init__(
@@ -50,8 +57,10 @@ class LocalReplicaPool:
         stop_grace_seconds: float = 5.0,
         silence_seconds: float = 60.0,
         warmup: bool = False,
+        options: ModelOptions = PLAIN,
         max_tasks_per_replica: int = 0,
         replica_max_rss_bytes: int = 0,
+        temporary: Path | None = None,
         command: Sequence[str] = COMMAND,
     ) -> None:
         load = Load(
@@ -60,12 +69,14 @@ class LocalReplicaPool:
             parallelism=parallelism,
             preview_interval_seconds=preview_interval_seconds,
             warmup=warmup,
+            options=options,
         )
         orders = Orders(
             command=command,
             load=load,
             start_timeout_seconds=start_timeout_seconds,
             silence_seconds=silence_seconds,
+            temporary=temporary,
         )
         self._seats = [
             Seat(
@@ -85,9 +96,12 @@ class LocalReplicaPool:
         self._stop_grace_seconds = stop_grace_seconds
         self._max_tasks_per_replica = max_tasks_per_replica
         self._replica_max_rss_bytes = replica_max_rss_bytes
+        self._temporary = temporary
         self._group = asyncio.TaskGroup()
 
     async def __aenter__(self) -> "LocalReplicaPool":
+        if self._temporary is not None:
+            await asyncio.to_thread(_empty, self._temporary)
         await self._group.__aenter__()
         for seat in self._seats:
             self._group.create_task(seat.keep())
@@ -223,6 +237,11 @@ class LocalReplicaPool:
             turn = self._waiting.popleft()
             if not turn.done():
                 turn.set_exception(NoCapacity())
+
+
+def _empty(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
 def _named(numbers: Sequence[int]) -> str:
