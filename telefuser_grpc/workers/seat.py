@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import structlog
 
@@ -29,12 +30,14 @@ class Orders:
     Attributes:
         start_timeout_seconds: How long a pipeline may take to load.
         silence_seconds: How long a loaded replica may leave questions unanswered; 0 asks none.
+        temporary: In which folder each has one for its temporary files; None is the system's.
     """
 
     command: Sequence[str]
     load: Load
     start_timeout_seconds: float
     silence_seconds: float
+    temporary: Path | None = None
 
 
 class Seat:
@@ -125,7 +128,7 @@ class Seat:
         """Starts a replica and returns it when it is dead; None when it could not be started."""
         self._starts += 1
         try:
-            async with _temporary_folder() as folder:
+            async with _temporary_folder(self._orders.temporary) as folder:
                 environment = replica_environment(os.environ, self.devices, temporary=folder)
                 process = await ReplicaProcess.spawn(self._orders.command, environment)
                 return await self._live(process)
@@ -190,14 +193,16 @@ class Seat:
 
 
 @asynccontextmanager
-async def _temporary_folder() -> AsyncIterator[str]:
+async def _temporary_folder(parent: Path | None) -> AsyncIterator[str]:
     """Makes a folder for what a pipeline leaves in temporary files, which goes with its replica."""
-    folder = await asyncio.to_thread(_make_temporary_folder)
+    folder = await asyncio.to_thread(_make_temporary_folder, parent)
     try:
         yield folder.name
     finally:
         await asyncio.to_thread(folder.cleanup)
 
 
-def _make_temporary_folder() -> tempfile.TemporaryDirectory[str]:
-    return tempfile.TemporaryDirectory(prefix="telefuser-replica-", ignore_cleanup_errors=True)
+def _make_temporary_folder(parent: Path | None) -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(
+        prefix="telefuser-replica-", dir=parent, ignore_cleanup_errors=True
+    )

@@ -280,11 +280,16 @@ async def test_a_recycled_replica_ends_what_it_still_encodes(tmp_path: Path) -> 
         assert (await waits).pid != pids[0]
 
 
-async def test_temporary_files_of_a_pipeline_go_with_its_replica() -> None:
-    async with local_pool("unruly") as pool:
+@pytest.mark.parametrize("parent", [None, "replicas"])
+async def test_temporary_files_of_a_pipeline_go_with_its_replica(
+    tmp_path: Path, parent: str | None
+) -> None:
+    temporary = tmp_path / parent if parent else None
+    async with local_pool("unruly", temporary=temporary) as pool:
         with pytest.raises(PipelineFailed) as failure:
             await _finish(pool, make_job(prompt="litter"))
-        folder = Path(tempfile.gettempdir(), failure.value.message.removeprefix("ValueError: "))
+        name = failure.value.message.removeprefix("ValueError: ")
+        folder = (temporary or Path(tempfile.gettempdir())) / name
         assert folder.name.startswith("telefuser-replica-")
         assert any(folder.iterdir())
 

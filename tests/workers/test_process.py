@@ -20,10 +20,13 @@ from tests.workers.local_pool import TESTS, local_pool, make_job
 
 SERVER = """
 import asyncio
+import sys
+from pathlib import Path
 from tests.workers.local_pool import local_pool, make_job
 
 async def serve():
-    async with local_pool("stalling") as pool, pool.lease() as replica:
+    pool = local_pool("stalling", temporary=Path(sys.argv[1]))
+    async with pool, pool.lease() as replica:
         run = await replica.run(make_job(prompt="hang"))
         async for _ in run.updates():
             print("pid", replica.pid, flush=True)
@@ -126,17 +129,20 @@ async def test_a_command_that_does_not_exist_cannot_be_started() -> None:
     assert _descriptors() == before
 
 
-def test_a_killed_server_leaves_no_process() -> None:
-    server = subprocess.Popen(
-        [sys.executable, "-c", SERVER], stdout=subprocess.PIPE, text=True, cwd=TESTS.parent
-    )
-    with server:
-        assert server.stdout is not None
-        line = next(line for line in server.stdout if line.startswith("pid"))
-        replica = os.pidfd_open(int(line.split()[1]))
-        server.kill()
+def test_a_killed_server_leaves_no_process(tmp_path: Path) -> None:
+    assert _has_died(_replica_of_a_killed_server(tmp_path))
 
-    assert _has_died(replica)
+
+async def test_what_a_killed_server_leaves_goes_with_the_next_start(tmp_path: Path) -> None:
+    assert _has_died(_replica_of_a_killed_server(tmp_path / "replicas"))
+    (left,) = (tmp_path / "replicas").iterdir()
+
+    async with local_pool("noop", temporary=tmp_path / "replicas") as pool, pool.lease():
+        (now,) = (tmp_path / "replicas").iterdir()
+
+    assert left.name.startswith("telefuser-replica-")
+    assert now != left
+    assert not list((tmp_path / "replicas").iterdir())
 
 
 def test_a_replica_sees_its_own_devices() -> None:
@@ -191,6 +197,18 @@ async def _hung_replica() -> ReplicaProcess:
     process.channel.send(RunJob(make_job(prompt="hang")))
     await process.channel.receive()
     return process
+
+
+def _replica_of_a_killed_server(temporary: Path) -> int:
+    """Kills a server while its replica works; returns that as a process to wait for."""
+    command = [sys.executable, "-c", SERVER, str(temporary)]
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=TESTS.parent)
+    with server:
+        assert server.stdout is not None
+        line = next(line for line in server.stdout if line.startswith("pid"))
+        replica = os.pidfd_open(int(line.split()[1]))
+        server.kill()
+    return replica
 
 
 def _exists(pid: int) -> bool:
