@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from telefuser_grpc.cli.options import SecurityLevel
-from telefuser_grpc.cli.validate import LevelOption
+from telefuser_grpc.cli.validate import LevelOption, size_limit
 
 if TYPE_CHECKING:  # the commands that do not lint need not load it
     from telefuser_grpc.validator import Report
@@ -29,6 +29,7 @@ def scan(
     """Look for dangerous code in every Python file of a folder.
 
     It is a lint, not an isolation: a file that passes can still do harm.
+    TELEFUSER_MAX_PPL_SIZE is the most bytes that a file may have, as for `serve`.
 
     Ends with 0 if all files are safe, 1 if one is not, 2 if there is no such folder.
     """
@@ -39,10 +40,11 @@ def scan(
     if not paths:
         print(f"No Python files found in {directory}")
         raise typer.Exit(0)
+    max_bytes = size_limit()
     print(f"Scanning {len(paths)} Python files...", RULE, sep="\n")
     unsafe = []
     for path in paths:
-        report = validate_file(path, level=Level(level), folder=directory)
+        report = validate_file(path, level=Level(level), max_bytes=max_bytes, folder=directory)
         name = path.relative_to(directory)
         print(f"✓ SAFE: {name}" if report.is_safe else f"✗ UNSAFE: {name}", flush=True)
         unsafe += [] if report.is_safe else [report]

@@ -94,6 +94,30 @@ def test_a_file_that_cannot_be_read_is_unsafe_and_no_crash(run: Run, tmp_path: P
     assert "  Line 0: File contains non-UTF-8 characters" in outcome.stdout
 
 
+def test_the_size_limit_is_that_of_the_settings(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path, large="#" * 2000, small="x = 1\n")
+    monkeypatch.setenv("TELEFUSER_MAX_PPL_SIZE", "1999")
+
+    outcome = run("scan", str(tmp_path))
+
+    assert outcome.code == 1
+    assert "  Line 0: File too large: 2000 bytes (max: 1999)" in outcome.stdout
+    assert "✓ SAFE: small.py" in outcome.stdout
+
+
+def test_a_setting_that_makes_no_sense_ends_with_2(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path, a="x = 1\n")
+    monkeypatch.setenv("TELEFUSER_MAX_PPL_SIZE", "large")
+
+    outcome = run("scan", str(tmp_path))
+
+    assert (outcome.code, outcome.stdout) == (2, "")
+
+
 @pytest.mark.parametrize(("level", "code"), [("BASIC", 0), ("strict", 1)])
 def test_the_level_is_used(level: str, code: int, run: Run, tmp_path: Path) -> None:
     write(tmp_path, a="import some_helper\n")

@@ -86,6 +86,31 @@ def test_the_level_is_strict_unless_told(run: Run, unlisted: Path) -> None:
     assert run("validate", str(unlisted)).code == 1
 
 
+def test_the_size_limit_is_that_of_the_settings(
+    run: Run, good: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good.write_text("#" * 2000)
+    monkeypatch.setenv("TELEFUSER_MAX_PPL_SIZE", "1999")
+
+    outcome = run("validate", str(good))
+
+    assert outcome.code == 1
+    assert "File too large: 2000 bytes (max: 1999)" in outcome.stdout
+    monkeypatch.setenv("TELEFUSER_MAX_PPL_SIZE", "2000")
+    assert run("validate", str(good)).code == 0
+
+
+def test_a_size_limit_that_makes_no_sense_ends_with_2(
+    run: Run, good: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TELEFUSER_MAX_PPL_SIZE", "large")
+
+    outcome = run("validate", str(good))
+
+    assert (outcome.code, outcome.stdout) == (2, "")
+    assert "TELEFUSER_MAX_PPL_SIZE: must be a whole number" in outcome.stderr
+
+
 def test_stdout_is_json_and_nothing_else(bad: Path) -> None:
     command = [sys.executable, "-m", "telefuser_grpc.cli.main", "validate", str(bad), "--json"]
 
