@@ -4,6 +4,7 @@ import base64
 import io
 import json
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -223,3 +224,14 @@ def test_unknown_image_is_404_with_both_keys(http: httpx.Client) -> None:
 
     assert (answer.status_code, answer.json()["detail"]) == (404, "Image none not found")
     assert answer.json()["error"]["code"] == "not_found"
+
+
+def test_links_begin_with_the_address_that_the_operator_names(tmp_path: Path) -> None:
+    named = "https://v.example.com/"
+    with (
+        Service(HERE / "painting_pipeline.py", tmp_path, public_base_url=named) as service,
+        service.http() as http,
+    ):
+        (made,) = http.post(GENERATIONS, json={"prompt": "a cat"}).json()["data"]
+
+    assert made["url"].startswith("https://v.example.com/v1/images/task_")

@@ -152,6 +152,11 @@ def test_a_replica_sees_its_own_devices() -> None:
     assert "OMP_NUM_THREADS" not in environment
 
 
+@pytest.mark.parametrize("name", ["TF_MODEL_ZOO_PATH", "TELEAI_EXAMPLE_OUTPUT_DIR", "HF_HOME"])
+def test_a_pipeline_file_finds_the_variables_that_the_server_was_given(name: str) -> None:
+    assert replica_environment({name: "/models"}, ())[name] == "/models"
+
+
 def test_a_replica_without_devices_uses_one_thread_unless_told_otherwise() -> None:
     assert replica_environment({}, ())["OMP_NUM_THREADS"] == "1"
     assert replica_environment({"OMP_NUM_THREADS": "8"}, ())["OMP_NUM_THREADS"] == "8"
