@@ -240,6 +240,7 @@ class Server:
             service=use.service,
             gallery=Gallery(tasks=use.tasks, library=use.library),
             links=self._links,
+            max_json_bytes=self._max_message_bytes,
         )
 
     def _add_wan(self, use: UseCases, parts: WanParts) -> None:

@@ -75,6 +75,19 @@ class ImageBody(BaseModel):
         return (self.model or "").startswith(INLINE_MODELS)
 
 
+def _reference(value: Any) -> str:
+    """Returns what a task reads for an image: an address, its content, or an upload."""
+    match value:
+        case (str() as given) | {"image_url": str() as given} if given:
+            return given
+        case {"file_id": str() as upload} if upload:
+            return f"upload:{upload}"
+    raise ValueError(
+        'must be an address, a data URL, base64, {"image_url": "<address>"} or '
+        '{"file_id": "<upload>"}'
+    )
+
+
 class GenerationBody(ImageBody):
     """The body of `POST /v1/images/generations`."""
 
@@ -85,6 +98,29 @@ class EditBody(GenerationBody):
     """The texts of a form for `POST /v1/images/edits`."""
 
     image_url: str | None = None
+
+
+class EditObject(EditBody):
+    """The JSON object for `POST /v1/images/edits`: its images are named, not sent."""
+
+    image: list[str] = []
+    images: list[str] = []
+    mask: str | None = None
+
+    @field_validator("image", "images", mode="before")
+    @classmethod
+    def _named(cls, value: Any) -> list[str]:
+        return [_reference(each) for each in (value if isinstance(value, list) else [value])]
+
+    @field_validator("mask", mode="before")
+    @classmethod
+    def _named_mask(cls, value: Any) -> str:
+        return _reference(value)
+
+    @property
+    def references(self) -> list[str]:
+        """The images that are named, each as a task reads it."""
+        return [*self.image, *self.images, *([self.image_url] if self.image_url else ())]
 
 
 class VariationBody(ImageBody):

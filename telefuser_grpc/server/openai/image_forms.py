@@ -1,4 +1,4 @@
-"""Forms with images, and the orders that they stand for."""
+"""Bodies with images, and the orders that they stand for."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeVar
@@ -6,7 +6,12 @@ from typing import TypeVar
 from telefuser_grpc.domain.contract import PipelineContract
 from telefuser_grpc.domain.kinds import MORE_IMAGE_FIELDS, MediaType
 from telefuser_grpc.errors import InputRejected
-from telefuser_grpc.server.openai.image_bodies import EditBody, ImageBody, VariationBody
+from telefuser_grpc.server.openai.image_bodies import (
+    EditBody,
+    EditObject,
+    ImageBody,
+    VariationBody,
+)
 from telefuser_grpc.server.openai.image_order import ImageOrder
 from telefuser_grpc.server.rest.bodies import Malformed, detail, validate
 from telefuser_grpc.server.rest.form_fields import read_texts
@@ -18,6 +23,7 @@ EDIT_FILES = Takes(files={"image": MAX_IMAGES, "image[]": MAX_IMAGES, "mask": 1}
 VARIATION_FILES = Takes(files={"image": 1})
 NO_IMAGE = "Either 'image' file or 'image_url' must be provided"
 Body = TypeVar("Body", bound=ImageBody)
+Image = TypeVar("Image")
 
 
 def edit_order(form: Form, contract: PipelineContract) -> ImageOrder:
@@ -36,6 +42,16 @@ def edit_order(form: Form, contract: PipelineContract) -> ImageOrder:
     return _order(body, body.prompt, form, contract, named)
 
 
+def named_edit_order(body: EditObject) -> ImageOrder:
+    """Reads a JSON object for `POST /v1/images/edits`. Raises Malformed."""
+    named = dict(_named(body.references, "images"))
+    if not named:
+        raise _fault("images", "name at least one image", "missing")
+    if body.mask:
+        named["mask"] = body.mask
+    return ImageOrder(body=body, prompt=body.prompt, media=named, extras=body.model_extra or {})
+
+
 def variation_order(form: Form, contract: PipelineContract) -> ImageOrder:
     """Reads a form for `POST /v1/images/variations`. Raises Malformed, InputRejected."""
     body = _body(VariationBody, form)
@@ -50,11 +66,11 @@ def _body(model: type[Body], form: Form) -> Body:
     return validate(model, {name: values[-1] for name, values in form.texts.items() if values[-1]})
 
 
-def _named(files: Sequence[FormFile]) -> Iterator[tuple[str, FormFile]]:
+def _named(images: Sequence[Image], field: str = "image") -> Iterator[tuple[str, Image]]:
     fields = ("first_image_path", *MORE_IMAGE_FIELDS)
-    if len(files) > len(fields):
-        raise _fault("image", f"has more than {MAX_IMAGES} files", "duplicate")
-    yield from zip(fields, files, strict=False)
+    if len(images) > len(fields):
+        raise _fault(field, f"has more than {MAX_IMAGES} images", "duplicate")
+    yield from zip(fields, images, strict=False)
 
 
 def _order(

@@ -16,16 +16,18 @@ from telefuser_grpc.scheduler.ports import Uploads
 from telefuser_grpc.server.attendance import Attendance
 from telefuser_grpc.server.links import Links
 from telefuser_grpc.server.openai.gallery import Gallery
-from telefuser_grpc.server.openai.image_bodies import GenerationBody
+from telefuser_grpc.server.openai.image_bodies import EditObject, GenerationBody
 from telefuser_grpc.server.openai.image_call import ImageCall, ImageParts
 from telefuser_grpc.server.openai.image_forms import (
     EDIT_FILES,
     VARIATION_FILES,
     edit_order,
+    named_edit_order,
     variation_order,
 )
 from telefuser_grpc.server.openai.image_order import ImageOrder
 from telefuser_grpc.server.openai.image_tasks import ImageTasks
+from telefuser_grpc.server.openai.json_bodies import again, is_json, whole
 from telefuser_grpc.server.openai.repetition import Repetition
 from telefuser_grpc.server.rest.bodies import parse
 from telefuser_grpc.server.rest.forms import Form, Takes, received
@@ -45,11 +47,13 @@ class ImageServicer(ImageServiceServicer):
         uploads: Uploads,
         gallery: Gallery,
         links: Links,
+        max_json_bytes: int,
         attendance: Attendance | None = None,
     ) -> None:
         self._admission = admission
         self._uploads = uploads
         self._gallery = gallery
+        self._max_json_bytes = max_json_bytes
         made = ImageTasks(
             tasks=tasks,
             admission=admission,
@@ -71,7 +75,13 @@ class ImageServicer(ImageServiceServicer):
         self, requests: AsyncIterator[pb.CreateImageEditRequest], context: Context
     ) -> AsyncIterator[pb.CreateImageEditResponse]:
         sent = _bodies(requests)
-        call = await self._begin_from_form(sent, context, takes=EDIT_FILES, read=edit_order)
+        first = await anext(sent, HttpBody())
+        if is_json(first):
+            call = await self._begin_from_object(first, sent, context)
+        else:
+            call = await self._begin_from_form(
+                again(first, sent), context, takes=EDIT_FILES, read=edit_order
+            )
         async with aclosing(call.bodies(context)) as bodies:
             async for each in bodies:
                 yield pb.CreateImageEditResponse(body=each)
@@ -92,6 +102,15 @@ class ImageServicer(ImageServiceServicer):
     ) -> AsyncIterator[pb.GetImageContentResponse]:
         async for each in self._gallery.bodies(request.image_id, context):
             yield pb.GetImageContentResponse(body=each)
+
+    async def _begin_from_object(
+        self, first: HttpBody, rest: AsyncIterator[HttpBody], context: Context
+    ) -> ImageCall:
+        repetition = Repetition.of(context)
+        if not repetition.was_sent_before:
+            self._admission.check_room()
+        body = parse(EditObject, await whole(first, rest, self._max_json_bytes))
+        return await self._begin(named_edit_order(body), repetition, family=EDIT)
 
     async def _begin_from_form(
         self,

@@ -31,11 +31,17 @@ def add_image_services(
     service: Service,
     gallery: Gallery,
     links: Links,
+    max_json_bytes: int,
 ) -> None:
     """Lets a server answer `openai.v1.ImageService` and `openai.v1.ModelService`."""
     image_service_pb2_grpc.add_ImageServiceServicer_to_server(
         ImageServicer(
-            tasks=tasks, admission=admission, uploads=uploads, gallery=gallery, links=links
+            tasks=tasks,
+            admission=admission,
+            uploads=uploads,
+            gallery=gallery,
+            links=links,
+            max_json_bytes=max_json_bytes,
         ),
         server,
     )

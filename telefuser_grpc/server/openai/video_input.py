@@ -8,14 +8,13 @@ from typing import Any, Generic, TypeVar
 from google.api.httpbody_pb2 import HttpBody
 
 from telefuser_grpc.domain.contract import PipelineContract
-from telefuser_grpc.errors import UploadTooLarge
 from telefuser_grpc.scheduler.ports import Uploads
+from telefuser_grpc.server.openai.json_bodies import again, is_json, whole
 from telefuser_grpc.server.openai.video_bodies import VideoBody, parameters
 from telefuser_grpc.server.rest.bodies import Malformed, detail, parse, validate
 from telefuser_grpc.server.rest.form_fields import read_texts
 from telefuser_grpc.server.rest.forms import Form, FormFile, Takes, received
 
-JSON = "application/json"
 MAX_NESTING = 8
 
 Body = TypeVar("Body", bound=VideoBody)
@@ -49,12 +48,11 @@ async def asked(
         Malformed, UnsupportedContentType, InputRejected, UploadTooLarge, StorageFull
     """
     first = await anext(bodies, HttpBody())
-    if first.content_type.partition(";")[0].strip().lower() == JSON:
-        whole = await _whole(first, bodies, max_json_bytes)
-        yield Asked(parse(model, HttpBody(data=whole)))
+    if is_json(first):
+        yield Asked(parse(model, await whole(first, bodies, max_json_bytes)))
         return
     takes = Takes(files={file: 1}, or_texts=frozenset({file}))
-    async with received(_again(first, bodies), uploads, takes) as form:
+    async with received(again(first, bodies), uploads, takes) as form:
         (given,) = form.files.get(file, (None,))
         fields = _fields(form, contract, model)
         if given and file in fields:
@@ -66,21 +64,6 @@ def more_than_once(field: str) -> Malformed:
     """Returns what is told of a reference that is given in several ways."""
     why = "is given more than once; send one file or one address"
     return Malformed([detail(["body", field], why, "duplicate")])
-
-
-async def _whole(first: HttpBody, rest: AsyncIterator[HttpBody], max_bytes: int) -> bytes:
-    data = bytearray(first.data)
-    async for body in rest:
-        data += body.data
-        if len(data) > max_bytes:
-            raise UploadTooLarge("body", max_bytes)
-    return bytes(data)
-
-
-async def _again(first: HttpBody, rest: AsyncIterator[HttpBody]) -> AsyncIterator[HttpBody]:
-    yield first
-    async for body in rest:
-        yield body
 
 
 def _fields(form: Form, contract: PipelineContract, model: type[VideoBody]) -> dict[str, Any]:

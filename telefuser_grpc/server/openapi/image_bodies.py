@@ -4,7 +4,12 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from telefuser_grpc.server.openai.image_bodies import EditBody, GenerationBody, VariationBody
+from telefuser_grpc.server.openai.image_bodies import (
+    EditBody,
+    EditObject,
+    GenerationBody,
+    VariationBody,
+)
 from telefuser_grpc.server.openapi.schemas import Described, drop_titles
 from telefuser_grpc.server.openapi.task_bodies import FILM
 
@@ -106,6 +111,28 @@ IMAGES = {
     "image[]": FILES | {"description": "Several images, as the official SDKs name them."},
     "mask": FILE | {"description": "Where to change it; reaches the pipeline as `mask`."},
 }
+NAMED = {
+    "anyOf": [
+        {"type": "string"},
+        {
+            "type": "object",
+            "properties": {"image_url": {"type": "string"}, "file_id": {"type": "string"}},
+        },
+    ]
+}
+NAMED_LIST = {"type": "array", "items": NAMED, "maxItems": 16}
+NAME = (
+    "an `http(s)` address, a `data:` URL, base64, or an object with an `image_url` or with the "
+    "`file_id` of an upload."
+)
+NAMED_IMAGES = {
+    "image": {
+        "anyOf": [NAMED, NAMED_LIST],
+        "description": f"One image or several: {NAME}",
+    },
+    "images": NAMED_LIST | {"description": f"The images: each {NAME}"},
+    "mask": NAMED | {"description": f"Where to change it: {NAME}"},
+}
 IMAGE = {"image": FILE | {"description": "The image."}}
 OTHERS = "Fields that the contract declares reach the pipeline; all others are ignored."
 
@@ -120,6 +147,12 @@ def edit_schema() -> dict[str, Any]:
     return _schema(EditBody, IMAGES)
 
 
+def edit_object_schema() -> dict[str, Any]:
+    """Returns the schema of the JSON object of an edit."""
+    schema = _schema(EditObject, NAMED_IMAGES)
+    return schema | {"anyOf": [{"required": [name]} for name in ("image", "images", "image_url")]}
+
+
 def variation_schema() -> dict[str, Any]:
     """Returns the schema of the form of a variation."""
     schema = _schema(VariationBody, IMAGE)
@@ -130,7 +163,7 @@ def _schema(model: type[BaseModel], files: dict[str, Any]) -> dict[str, Any]:
     schema = model.model_json_schema()
     drop_titles(schema)
     for name, field in schema["properties"].items():
-        field["description"] = FIELDS[name]
+        field["description"] = FIELDS.get(name) or files[name]["description"]
         if name in EXAMPLES:
             field["examples"] = [EXAMPLES[name]]
     properties = {**schema["properties"], **files}

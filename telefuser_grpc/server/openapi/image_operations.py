@@ -6,6 +6,7 @@ from telefuser_grpc.server.openapi.image_bodies import (
     LINK,
     PIXEL,
     Images,
+    edit_object_schema,
     edit_schema,
     generation_schema,
     variation_schema,
@@ -22,6 +23,7 @@ from telefuser_grpc.server.openapi.operation import (
 from telefuser_grpc.server.openapi.task_bodies import FILM
 from telefuser_grpc.server.openapi.task_operations import BINARY, FILE_HEADERS, MULTIPART
 
+PIXEL_URL = f"data:image/png;base64,{PIXEL}"
 TAG = "OpenAI images"
 STREAM = "text/event-stream"
 KINDS = ("image/png", "image/jpeg", "image/webp", "image/gif")
@@ -102,7 +104,7 @@ def _creation(summary: str, description: str, request: dict[str, Content]) -> Op
                 description="The images, or with `stream` their events.",
                 content={**images.content, STREAM: stream},
             ),
-            **(NO_KIND if JSON in request else CREATION),
+            **(CREATION if MULTIPART in request else NO_KIND),
             500: openai_error(
                 "The run failed.",
                 "Generation failed: Out of memory",
@@ -139,7 +141,13 @@ IMAGE_OPERATIONS = {
     "ImageService.CreateImageEdit": _creation(
         "Edit images",
         "Makes images from images and a prompt.",
-        {MULTIPART: Content(schema=edit_schema(), examples={"edit": {"prompt": "in blue"}})},
+        {
+            MULTIPART: Content(schema=edit_schema(), examples={"edit": {"prompt": "in blue"}}),
+            JSON: Content(
+                schema=edit_object_schema(),
+                examples={"edit": {"prompt": "in blue", "images": [{"image_url": PIXEL_URL}]}},
+            ),
+        },
     ),
     "ImageService.CreateImageVariation": _creation(
         "Vary an image",

@@ -57,6 +57,14 @@ class Face:
         sent = form(image_service_pb2.CreateImageEditRequest, data, files)
         return await self._gateway.ask(self.images.CreateImageEdit, sent, **headers)
 
+    async def edit_object(self, body: Any, **headers: str) -> Answer:
+        """Posts JSON to `/v1/images/edits`, in pieces."""
+        data = json.dumps(body).encode()
+        size = max(100, len(data) // 8)
+        pieces = [data[start : start + size] for start in range(0, len(data), size)]
+        sent = body_requests(image_service_pb2.CreateImageEditRequest, "application/json", pieces)
+        return await self._gateway.ask(self.images.CreateImageEdit, sent, **headers)
+
     async def vary(self, data: Any = None, files: Any = None, **headers: str) -> Answer:
         """Posts a form to `/v1/images/variations`."""
         sent = form(image_service_pb2.CreateImageVariationRequest, data, files)

@@ -15,6 +15,7 @@ from tests.server.backend import HANGS, LIMITS, MAX_UPLOAD_BYTES, Backend
 from tests.server.openai.images_face import CONTRACT, DRAWS, PNG, Face, form, picture
 from tests.server.rest.gateway import Answer, transcoded
 
+URL = f"data:image/png;base64,{base64.b64encode(still()).decode()}"
 PROMPT = {"prompt": "in blue"}
 
 
@@ -76,6 +77,75 @@ async def test_image_may_be_an_address(face: Face) -> None:
 
     assert answer.status == 200, answer.body
     assert (await face.tasks())[0].inputs.keys() == {"first_image_path"}
+
+
+@pytest.mark.parametrize(
+    ("named", "inputs"),
+    [
+        ({"image": URL}, {"first_image_path"}),
+        ({"image": [URL, URL]}, {"first_image_path", "image_2"}),
+        ({"image_url": URL}, {"first_image_path"}),
+        ({"images": [{"image_url": URL}, URL]}, {"first_image_path", "image_2"}),
+        (
+            {"images": [{"image_url": URL}], "mask": {"image_url": URL}},
+            {"first_image_path", "mask"},
+        ),
+        ({"images": [URL], "mask": URL, "image": None}, {"first_image_path", "mask"}),
+    ],
+)
+async def test_images_of_an_edit_may_be_named_in_json(
+    face: Face, named: Any, inputs: set[str]
+) -> None:
+    answer = await face.edit_object(PROMPT | named | {"n": 2, "quality": "low"})
+
+    tasks = await face.tasks()
+    assert answer.status == 200, answer.body
+    assert len(answer.json["data"]) == len(tasks) == 2
+    assert all(task.inputs.keys() == inputs for task in tasks)
+    assert all(task.kind == "i2i" for task in tasks)
+
+
+async def test_image_of_an_edit_in_json_may_be_an_upload(face: Face) -> None:
+    async with face.backend.uploads.receive() as sink:
+        await sink.write(still())
+        upload = await sink.finish()
+
+    answer = await face.edit_object(PROMPT | {"images": [{"file_id": upload.id}]})
+
+    assert answer.status == 200, answer.body
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "param", "code"),
+    [
+        (PROMPT, 422, "images", "missing_required_parameter"),
+        (PROMPT | {"images": []}, 422, "images", "missing_required_parameter"),
+        ({"images": [URL]}, 422, "prompt", "missing_required_parameter"),
+        (PROMPT | {"images": [{"url": URL}]}, 422, "images", "invalid_value"),
+        (PROMPT | {"image": 7}, 422, "image", "invalid_value"),
+        (PROMPT | {"image": ""}, 422, "image", "invalid_value"),
+        (PROMPT | {"image": URL, "mask": ["x"]}, 422, "mask", "invalid_value"),
+        (PROMPT | {"images": [URL] * 17}, 422, "images", "invalid_value"),
+        (PROMPT | {"image": "http://127.0.0.1/a.png"}, 400, "image", "input_rejected"),
+        (PROMPT | {"image": "/etc/passwd"}, 400, "image", "input_rejected"),
+        (PROMPT | {"images": [{"file_id": "none"}]}, 404, None, "upload_not_found"),
+        ([], 422, None, "model_attributes_type"),
+    ],
+)
+async def test_wrong_object_is_refused_and_leaves_nothing(
+    face: Face, body: Any, status: int, param: str | None, code: str
+) -> None:
+    answer = await face.edit_object(body)
+
+    assert error_of(answer) == (status, param, code)
+    assert await face.tasks() == []
+    assert what_is_left(face.backend) == []
+
+
+async def test_object_over_the_limit_is_413(face: Face) -> None:
+    answer = await face.edit_object(PROMPT | {"image": "x" * 5 * 2**20})
+
+    assert (answer.status, answer.json["error"]["code"]) == (413, "upload_too_large")
 
 
 async def test_image_is_varied_without_a_prompt(face: Face) -> None:
