@@ -131,7 +131,7 @@ def metadata_body(service: Service) -> dict[str, Any]:
     """Writes `GET /v1/service/metadata`; parameters keep their order. Raises PipelineNotReady."""
     contract, facts = service.contract, service.facts
     body = {
-        "pipeline_file": facts.pipeline_file,
+        "pipeline_file": _path(facts.pipeline_file),
         "parallelism": facts.parallelism,
         "task": facts.task or next(iter(contract.tasks)),
         "security_level": facts.security_level,
@@ -151,6 +151,11 @@ def metadata_body(service: Service) -> dict[str, Any]:
             "per_instance_execution_mode": contract.execution_mode,
         }
     return body
+
+
+def _path(path: str) -> str:
+    """Writes a path as documented: a relative one begins with a dot."""
+    return path if path.startswith(("/", "./", "../")) else f"./{path}"
 
 
 def _execution_mode(service: Service) -> str:

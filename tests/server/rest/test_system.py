@@ -158,6 +158,27 @@ async def test_metadata_has_the_documented_keys_and_keeps_the_order(gateway: Gat
     }
 
 
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [
+        ("examples/wan_video/wan.py", "./examples/wan_video/wan.py"),
+        ("wan.py", "./wan.py"),
+        ("../wan.py", "../wan.py"),
+        ("/path/to/pipeline.py", "/path/to/pipeline.py"),
+    ],
+)
+async def test_metadata_writes_a_relative_path_with_its_dot(
+    tmp_path: Path, path: str, told: str
+) -> None:
+    facts = ServiceFacts(pipeline_file=path, parallelism=1, task="", replicas=1)
+    async with Backend(tmp_path, facts=facts) as backend:
+        backend.open()
+
+        body = (await _metadata(Gateway(backend))).json
+
+    assert body["pipeline_file"] == told
+
+
 async def test_metadata_of_a_pool_tells_of_its_replicas(tmp_path: Path) -> None:
     facts = ServiceFacts(pipeline_file="./p.py", parallelism=1, task="t2i", replicas=2)
     async with Backend(tmp_path, facts=facts, pool=FakePool(replicas=2)) as backend:
