@@ -25,6 +25,7 @@ from telefuser_grpc.errors import (
 from telefuser_grpc.scheduler.admission import Admission, TaskRequest
 from telefuser_grpc.scheduler.ports import TaskQuery
 from tests.fakes.artifacts import MemoryArtifactStore, MemoryMediaInputs
+from tests.fakes.builders import NOW
 from tests.fakes.replicas import FakePool, Script
 from tests.fakes.tasks import MemoryTaskStore
 from tests.scheduler.house import House
@@ -78,6 +79,23 @@ async def test_an_admitted_task_is_stored_with_the_contracts_defaults(door: Door
     assert stored.fields == {"prompt": "a red ball", "steps": 4}
     assert stored.output_name == f"{task.id}.mp4"
     assert task.id.startswith("task_")
+
+
+async def test_ids_of_one_moment_have_nothing_in_common_that_could_be_guessed(door: Door) -> None:
+    admission = Admission(
+        tasks=door.house.tasks,
+        inputs=door.inputs,
+        scheduler=door.house.scheduler,
+        clock=lambda: NOW,
+    )
+    admission.open(CONTRACT)
+    request = TaskRequest(fields={"prompt": "x"}, kind="t2v")
+
+    first, second = [(await admission.admit(request)).id for _ in range(2)]
+
+    moment = len("task_") + 10
+    assert first[:moment] == second[:moment]
+    assert sum(a == b for a, b in zip(first[moment:], second[moment:], strict=True)) < 8
 
 
 async def test_generic_defaults_fill_only_what_the_contract_does_not_declare(door: Door) -> None:
