@@ -30,7 +30,12 @@ class Job:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunReport:
-    """What a finished run measured: seconds of the pipeline, and MiB of device memory."""
+    """What a finished run measured: seconds of the pipeline, and MiB of device memory.
+
+    Attributes:
+        batch_size: How many jobs were made together in those seconds.
+    """
 
     inference_seconds: float
     peak_memory_mib: float | None = None
+    batch_size: int = 1

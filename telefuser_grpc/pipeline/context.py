@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 
@@ -19,6 +19,14 @@ PREVIEW_SIZE = (256, 256)
 PREVIEW_QUALITY = 75
 
 logger = structlog.get_logger()
+
+
+class Signal(Protocol):
+    """Something that may have happened, like a `threading.Event`."""
+
+    def is_set(self) -> bool:
+        """Tells whether it has."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +49,14 @@ class JobContext:
 
     Diffusers pipelines are watched from outside, so a file need not call anything here. Once it
     reports progress or previews by itself, the automatic ones stay silent.
+
+    Args:
+        stops: When the run is to stop, where others are made with it: not at its own cancel.
     """
 
-    def __init__(self, run: RunContext) -> None:
+    def __init__(self, run: RunContext, *, stops: Signal | None = None) -> None:
         self._run = run
+        self._stops = stops or run.cancelled
         self._pace = Pace()
         self._step = 0
         self._next_preview = 0.0
@@ -55,12 +67,12 @@ class JobContext:
 
     @property
     def cancelled(self) -> bool:
-        """Tells whether the run is to stop."""
+        """Tells whether the result is no longer wanted."""
         return self._run.cancelled.is_set()
 
     def raise_if_cancelled(self) -> None:
         """Raises TaskCancelled when the run is to stop; let it pass through."""
-        if self.cancelled:
+        if self._stops.is_set():
             raise TaskCancelled
 
     def progress(self, step: int, steps: int, stage: str = "denoising") -> None:

@@ -12,9 +12,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
+from telefuser_grpc.pipeline.batch_context import BatchContext
 from telefuser_grpc.pipeline.context import JobContext
 from telefuser_grpc.pipeline.fresh_schedulers import fresh_schedulers
 from telefuser_grpc.pipeline.latents import PREVIEW_TENSORS, steps_of
+
+Watcher = JobContext | BatchContext
 
 CALLBACK = "callback_on_step_end"
 CALLBACK_TENSORS = "callback_on_step_end_tensor_inputs"
@@ -29,7 +32,7 @@ def diffusers_pipelines(value: Any) -> list[Any]:
 
 
 @contextmanager
-def hooked(pipeline: Any, context: JobContext) -> Iterator[None]:
+def hooked(pipeline: Any, context: Watcher) -> Iterator[None]:
     """Reports every step of the diffusers pipelines in a value, and raises when cancelled.
 
     Everything is as it was afterwards, their schedulers too: the run has fresh ones.
@@ -75,7 +78,7 @@ def _subclass(base: type, methods: dict[str, Any]) -> type:
     return type(base.__name__, (base,), names | methods)
 
 
-def _with_callback(base: Any, context: JobContext) -> type:
+def _with_callback(base: Any, context: Watcher) -> type:
     signature = inspect.signature(base.__call__)
 
     @functools.wraps(base.__call__)
@@ -88,7 +91,7 @@ def _with_callback(base: Any, context: JobContext) -> type:
     return _subclass(base, {"__call__": call})
 
 
-def _put_callback(bound: inspect.BoundArguments, context: JobContext) -> None:
+def _put_callback(bound: inspect.BoundArguments, context: Watcher) -> None:
     pipe = bound.arguments["self"]
     own = bound.arguments.get(CALLBACK)
     wanted = _wanted_tensors(bound, own)
@@ -119,7 +122,7 @@ def _allowed_tensors(pipe: Any) -> Iterable[str]:
     return getattr(pipe, "_callback_tensor_inputs", ())
 
 
-def _counted(scheduler: Any, pipe: Any, context: JobContext) -> type:
+def _counted(scheduler: Any, pipe: Any, context: Watcher) -> type:
     base = type(scheduler)
     count = StepCount(scheduler)
 

@@ -11,6 +11,7 @@ from telefuser_grpc.domain.contract import PipelineContract
 from telefuser_grpc.domain.job import Job
 
 NAME = "run_with_file"
+BATCH_NAME = "run_batch"
 NO_ENTRY_POINT = "Pipeline file must define run_with_file(...) for service execution"
 IMAGE_NAMES = ("image", "input_image")
 IMAGE_PATHS = ("first_image_path", "image_path")
@@ -37,12 +38,15 @@ class Entry:
         takes_context: It is called with (pipeline, request, context); otherwise by its signature.
         contract: What the file declares of its tasks; what it declares has no generic default.
         ppl_config: The file's `PPL_CONFIG`, or None.
+        together: Its `run_batch(pipeline, requests, contexts)`, which makes several tasks at once
+            and returns their results in order, or None.
     """
 
     function: Callable[..., Any]
     takes_context: bool
     contract: PipelineContract
     ppl_config: Any = None
+    together: Callable[..., Any] | None = None
 
     def call(self, pipeline: Any, fields: dict[str, Any], context: object) -> Any:
         """Calls the function for the fields of a task."""
@@ -67,8 +71,13 @@ def choose_entry(module: ModuleType, contract: PipelineContract) -> Entry | None
     function = with_file if callable(with_file) and not takes_context else run
     if not callable(function):
         return None
+    together = getattr(module, contract.entrypoints.get(BATCH_NAME, BATCH_NAME), None)
     return Entry(
-        function=function, takes_context=takes_context, contract=contract, ppl_config=ppl_config
+        function=function,
+        takes_context=takes_context,
+        contract=contract,
+        ppl_config=ppl_config,
+        together=together if callable(together) else None,
     )
 
 

@@ -157,6 +157,12 @@ def _choose_entry(module: ModuleType, contract: PipelineContract) -> Entry:
     entry = choose_entry(module, contract)
     if entry is None:
         raise PipelineLoadError(NO_ENTRY_POINT)
+    batched = next((each.kind for each in contract.tasks.values() if each.batching), None)
+    if batched is not None and entry.together is None:
+        raise PipelineLoadError(
+            f"task_contracts.{batched}.batch: the pipeline file must define run_batch(pipeline, "
+            "requests, contexts) for it"
+        )
     return entry
 
 

@@ -18,10 +18,17 @@ CLOCK_SLACK_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """What was measured around a run, used where the pipeline does not tell by itself."""
+    """What was measured around a run, used where the pipeline does not tell by itself.
+
+    Attributes:
+        since: When it began, in seconds since 1970.
+        batch_size: How many jobs it made.
+    """
 
     seconds: float
     peak_memory_mib: float | None
+    since: float = 0.0
+    batch_size: int = 1
 
 
 def read_result(result: Any, job: Job, *, measured: Measured, fps: float | None) -> Rendering:
@@ -155,6 +162,7 @@ def _report(extras: Mapping[str, Any], measured: Measured) -> RunReport:
     return RunReport(
         inference_seconds=measured.seconds if seconds is None else seconds,
         peak_memory_mib=measured.peak_memory_mib if memory is None else memory,
+        batch_size=measured.batch_size,
     )
 
 

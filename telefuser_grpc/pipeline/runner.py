@@ -1,15 +1,16 @@
-"""Runs one job on a loaded pipeline, on the calling thread."""
+"""Runs one job, or several together, on a loaded pipeline and on the calling thread."""
 
 import asyncio
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from telefuser_grpc.domain.job import Job
-from telefuser_grpc.errors import TaskCancelled
+from telefuser_grpc.errors import OutputInvalid, TaskCancelled, TaskFailed
+from telefuser_grpc.pipeline.batch_context import BatchContext
 from telefuser_grpc.pipeline.context import JobContext, RunContext
 from telefuser_grpc.pipeline.diffusers_hooks import hooked
 from telefuser_grpc.pipeline.entry import task_fields
@@ -36,18 +37,89 @@ def render(loaded: LoadedPipeline, job: Job, context: RunContext) -> Rendering:
         raise failure from (None if failure is error else error)
 
 
+def render_batch(
+    loaded: LoadedPipeline, jobs: Sequence[Job], contexts: Sequence[RunContext]
+) -> list[Rendering | TaskFailed]:
+    """Runs jobs together and returns in their order what each made, or why it made nothing.
+
+    Raises:
+        TaskCancelled: All were cancelled.
+        OutOfMemory, PipelineFailed, OutputInvalid: They cannot be made together.
+    """
+    context = BatchContext(contexts)
+    try:
+        return _render_batch(loaded, jobs, context)
+    except (Exception, SystemExit, asyncio.CancelledError) as error:
+        failure = TaskCancelled() if context.stops.is_set() else failure_of(error)
+        raise failure from (None if failure is error else error)
+
+
 def _render(loaded: LoadedPipeline, job: Job, context: JobContext) -> Rendering:
     context.raise_if_cancelled()
-    _reset_peak_memory()
-    since, started = time.time(), time.perf_counter()
+    stopwatch = Stopwatch()
     with hooked(loaded.pipeline, context), _output_folder(job.output_folder):
         result = loaded.wait(loaded.entry.call(loaded.pipeline, task_fields(job), context))
     context.raise_if_cancelled()
-    measured = Measured(seconds=time.perf_counter() - started, peak_memory_mib=_peak_memory_mib())
+    return _read(loaded, result, job, stopwatch.read())
+
+
+def _render_batch(
+    loaded: LoadedPipeline, jobs: Sequence[Job], context: BatchContext
+) -> list[Rendering | TaskFailed]:
+    assert loaded.entry.together is not None, "the loader refuses such a contract"
+    context.raise_if_cancelled()
+    stopwatch = Stopwatch()
+    requests = [task_fields(job) for job in jobs]
+    with hooked(loaded.pipeline, context):
+        told = loaded.wait(loaded.entry.together(loaded.pipeline, requests, context.members))
+    context.raise_if_cancelled()
+    results = _one_each(told, len(jobs))
+    measured = stopwatch.read(batch_size=len(jobs))
+    return [
+        _read_or_why_not(loaded, result, job, measured)
+        for result, job in zip(results, jobs, strict=True)
+    ]
+
+
+def _one_each(told: Any, count: int) -> list[Any]:
+    if isinstance(told, str | Mapping) or not hasattr(told, "__len__"):
+        raise OutputInvalid(f"run_batch returned a {type(told).__name__}; return a list of results")
+    if len(told) != count:
+        raise OutputInvalid(f"run_batch returned {len(told)} results for {count} requests")
+    return list(told)
+
+
+def _read_or_why_not(
+    loaded: LoadedPipeline, result: Any, job: Job, measured: Measured
+) -> Rendering | TaskFailed:
+    try:
+        return _read(loaded, result, job, measured)
+    except Exception as error:
+        return failure_of(error)
+
+
+def _read(loaded: LoadedPipeline, result: Any, job: Job, measured: Measured) -> Rendering:
     fps = _usual_fps(loaded.entry.ppl_config)
     rendering = read_result(result, job, measured=measured, fps=fps)
-    check_origin(rendering, job, since=since)
+    check_origin(rendering, job, since=measured.since)
     return rendering
+
+
+class Stopwatch:
+    """Measures a run from the moment when it is made."""
+
+    def __init__(self) -> None:
+        _reset_peak_memory()
+        self._since, self._started = time.time(), time.perf_counter()
+
+    def read(self, *, batch_size: int = 1) -> Measured:
+        """Returns what was measured so far of so many jobs."""
+        return Measured(
+            seconds=time.perf_counter() - self._started,
+            peak_memory_mib=_peak_memory_mib(),
+            since=self._since,
+            batch_size=batch_size,
+        )
 
 
 @contextmanager
