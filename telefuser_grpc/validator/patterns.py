@@ -3,6 +3,7 @@
 import io
 import tokenize
 from collections.abc import Container, Iterator, Sequence
+from itertools import pairwise
 
 from telefuser_grpc.validator.report import Finding, Severity
 
@@ -19,14 +20,19 @@ MODULES = {
     "urllib": "urllib usage",
     "requests": "requests usage (external HTTP)",
 }
-NOT_CODE = (tokenize.COMMENT, tokenize.NL, tokenize.STRING)
+COMPILE = ("compile", "(")
+MODES = ("'exec'", '"exec"')
+NOT_CODE = (tokenize.COMMENT, tokenize.NL)
+TEXT = "''"
+FAR = 200  # tokens of the arguments before the mode
+OPENING, CLOSING = ("(", "[", "{"), (")", "]", "}")
 NOT_A_USE = (".", "def", "class")
 
 
 def check_patterns(text: str, *, imported: Container[str]) -> Iterator[Finding]:
     """Finds the documented patterns in the code of a file; a module only where it is imported."""
     tokens = list(_tokens(text))
-    words = [token.string for token in tokens]
+    words = [_word(token) for token in tokens]
     for index, token in enumerate(tokens):
         before = words[index - 1] if index else ""
         if token.type != tokenize.NAME or before in NOT_A_USE:
@@ -49,11 +55,33 @@ def _tokens(text: str) -> Iterator[tokenize.TokenInfo]:
         return  # the parser tells of it
 
 
+def _word(token: tokenize.TokenInfo) -> str:
+    """Returns what a pattern may look at: of a text nothing but whether it is a mode of compile."""
+    is_other_text = token.type == tokenize.STRING and token.string not in MODES
+    return TEXT if is_other_text else token.string
+
+
 def _label(words: Sequence[str], index: int, imported: Container[str]) -> str | None:
     for pattern, label in PATTERNS.items():
         if tuple(words[index : index + len(pattern)]) == pattern:
             return label
+    start = index + len(COMPILE)
+    if tuple(words[index:start]) == COMPILE and _is_to_execute(words[start : start + FAR]):
+        return "exec compile"
     module = MODULES.get(words[index])
     is_use = words[index + 1 : index + 2] == ["."] and words[index] in imported
     is_parser = words[index : index + 3] == ["urllib", ".", "parse"]
     return module if is_use and not is_parser else None
+
+
+def _is_to_execute(arguments: Sequence[str]) -> bool:
+    """Tells whether the third argument of a call that goes on like this is the text `exec`."""
+    depth = commas = 0
+    for before, word in pairwise(("", *arguments)):
+        depth += (word in OPENING) - (word in CLOSING)
+        commas += word == "," and depth == 0
+        if depth < 0 or commas > 2:
+            return False
+        if commas == 2 and depth == 0 and before == "," and word in MODES:
+            return True
+    return False

@@ -43,7 +43,7 @@ def test_sandbox_refuses_a_failing_load_that_strict_lets_through(check: Check) -
 
     finding = found(report, "SANDBOX_LOAD_FAILED")
     assert check(FAILS_TO_LOAD, Level.STRICT).is_safe
-    assert finding.line_number == 0
+    assert (finding.line_number, finding.severity) == (0, "high")
     assert finding.description == ("Code failed restricted-load validation: ValueError: no weights")
 
 
