@@ -33,7 +33,10 @@ def get_pipeline(parallelism=1):
     return DDIMPipeline(unet, DDIMScheduler())
 
 
-def run_with_file(pipeline, prompt, seed, num_inference_steps, output_path, target_video_length=1):
+def run_with_file(
+    pipeline, prompt, seed, num_inference_steps, output_path, resolution, target_video_length=1
+):
+    assert resolution == "720p"
     image = pipeline(
         generator=torch.Generator().manual_seed(seed),
         num_inference_steps=num_inference_steps,

@@ -67,3 +67,15 @@ def test_same_seed_gives_the_same_film(client: Client) -> None:
     films = [client.wait(client.create("t2v", "p", seed=7).id) for _ in range(2)]
 
     assert films[0].artifacts[0].sha256 == films[1].artifacts[0].sha256
+
+
+def test_same_request_gives_the_same_film_over_every_interface(
+    service: Service, client: Client
+) -> None:
+    with service.http() as http:
+        answer = http.post("/v1/tasks/create", json={"task": "t2v", "prompt": "p"}).json()
+
+    films = [client.wait(each) for each in (answer["task_id"], client.create("t2v", "p").id)]
+
+    assert films[0].artifacts[0].facts.frame_count == 20  # five seconds, which nobody has asked for
+    assert films[0].artifacts[0].sha256 == films[1].artifacts[0].sha256
