@@ -307,6 +307,34 @@ def test_reference_url_goes_as_json(
     assert service.requests[0].json[field] == "https://example.org/cat.png"
 
 
+def test_every_field_that_is_given_is_sent(
+    service: OpenAIService, client: OpenAICompatibleClient, picture: Path
+) -> None:
+    common = {"model": "m", "negative_prompt": "blur", "seed": 3}
+    image = {**common, "n": 2, "size": "64x64", "response_format": "b64_json"}
+    style = {"quality": "hd", "style": "natural", "user": "me"}
+    video = {**common, "seconds": 9, "size": "720p", "output_path": "mine.mp4"}
+
+    client.images.generate("p", **image, **style)
+    client.images.edit("p", image=picture, **image)
+    client.videos.create("p", **video)
+
+    generated, edited, created = service.requests
+    assert generated.json == {"prompt": "p", **image, **style}
+    assert created.json == {"prompt": "p", **video}
+    sent = {name: value for name, value in edited.form.items() if name != "image"}
+    assert sent == {"prompt": "p", **{name: str(value) for name, value in image.items()}}
+
+
+def test_list_asks_for_the_newest_twenty(
+    service: OpenAIService, client: OpenAICompatibleClient
+) -> None:
+    client.videos.create("p")
+
+    assert len(client.videos.list()) == 1
+    assert service.requests[-1].query == {"limit": "20", "order": "desc"}
+
+
 def test_wait_ends_with_completion_in_either_vocabulary(either: OpenAIService) -> None:
     with OpenAICompatibleClient(either.url) as client:
         video = client.videos.create("p")
