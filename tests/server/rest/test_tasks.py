@@ -25,8 +25,8 @@ from telefuser_grpc.server.rest.bodies import MAX_DEPTH, ErrorFormat
 from telefuser_grpc.server.rest.tasks import status_body
 from tests.fakes.builders import ended, make_task, started
 from tests.fakes.media_files import still, wav
-from tests.fakes.replicas import Script
-from tests.server.backend import COMPLETES, Backend
+from tests.fakes.replicas import FakePool, Script
+from tests.server.backend import COMPLETES, HANGS, Backend
 from tests.server.rest.gateway import Answer, Gateway
 
 BALL = {"task": "t2v", "prompt": "a red ball"}
@@ -813,6 +813,20 @@ class TestQueue:
             b'{"is_processing":true,"current_task":"a","pending_count":1,"active_count":1,'
             b'"queue_size":3,"queue_available":1}'
         )
+
+    async def test_current_task_is_the_first_of_those_that_run(self, tmp_path: Path) -> None:
+        pool = FakePool(replicas=2, script=HANGS)
+        async with Backend(tmp_path, pool=pool) as backend:
+            backend.open()
+            gateway = Gateway(backend)
+            for task_id in ("b", "a"):
+                await gateway.create(BALL | {"task_id": task_id})
+                await backend.started(task_id)
+
+            queue = (await _queue(gateway)).json
+
+        assert (queue["current_task"], queue["active_count"]) == ("b", 2)
+        assert (queue["pending_count"], queue["queue_available"]) == (0, 1)
 
     async def test_empty_queue_has_zeros_and_null(self, gateway: Gateway) -> None:
         assert (await _queue(gateway)).body == (
