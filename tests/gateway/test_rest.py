@@ -299,6 +299,30 @@ async def test_no_refusal_is_without_a_request_id(
     assert set(json.loads(body)) == {"detail"}
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("POST", "/v1/tasks/create", 200),
+        ("GET", "/v1/tasks/t1/events", 200),
+        ("GET", "/v1/files/download/large.mp4", 200),
+        ("HEAD", "/v1/files/download/large.mp4", 200),
+        ("GET", "/v1/files/download/none.mp4", 404),
+        ("GET", "/v1/tasks/broken/status", 500),
+        ("GET", "/v1/tasks/full/status", 503),
+        ("GET", "/v1/tasks/slow/status", 504),
+    ],
+)
+async def test_every_answer_has_the_request_id_of_its_caller(
+    http: httpx.AsyncClient, method: str, path: str, status: int
+) -> None:
+    headers = {"x-request-id": "mine"}
+
+    async with http.stream(method, path, headers=headers) as answer:
+        told = (answer.status_code, answer.headers["x-request-id"])
+
+    assert told == (status, "mine")
+
+
 async def test_two_request_ids_are_none(gateway: Gateway, upstream: Upstream) -> None:
     request = b"GET /v1/service/health HTTP/1.1\r\nhost: x\r\nconnection: close\r\n"
 
