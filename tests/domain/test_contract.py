@@ -116,10 +116,11 @@ def test_a_hidden_parameter_that_is_given_is_kept() -> None:
     assert contract.complete({"first_image_path": "a", "secret": 7})["secret"] == 7
 
 
-def test_the_default_of_the_contract_does_not_replace_a_given_null() -> None:
-    completed = i2v(steps={"default": 40}).complete({"first_image_path": "a", "steps": None})
+@pytest.mark.parametrize("empty", [None, "", [], {}])
+def test_the_default_of_the_contract_does_not_replace_a_given_nothing(empty: Any) -> None:
+    completed = i2v(steps={"default": 40}).complete({"first_image_path": "a", "steps": empty})
 
-    assert completed["steps"] is None
+    assert completed["steps"] == empty
 
 
 @pytest.mark.parametrize("empty", [None, "", [], {}])
@@ -316,6 +317,8 @@ IMAGE, LAST, VIDEO, SOUND = "first_image_path", "last_image_path", "ref_video_pa
         (("t2v", "vc", "vsr"), (VIDEO,), "vc"),
         (("t2v", "vsr", "vc"), (VIDEO,), "vsr"),
         (("i2v", "vc"), (IMAGE, VIDEO), "i2v"),
+        (("t2v", "t2i"), (), "t2v"),
+        (("fl2v", "i2v"), (IMAGE,), "i2v"),
     ],
 )
 def test_a_kind_is_inferred_from_the_media_given(

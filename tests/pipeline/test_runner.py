@@ -108,6 +108,20 @@ def test_coroutines_of_a_file_share_one_event_loop(tmp_path: Path, loaded: Loade
     assert rendering.file == str(tmp_path / "t.mp4")
 
 
+def test_what_a_plain_function_leaves_to_be_awaited_is_awaited(
+    tmp_path: Path, loaded: Loader
+) -> None:
+    source = """
+        def get_pipeline(): return None
+        async def make(output_path): return output_path
+        def run_with_file(pipeline, output_path): return make(output_path)
+    """
+
+    rendering = render(loaded(source), make_job(tmp_path), Watcher().context)
+
+    assert rendering.file == str(tmp_path / "t.mp4")
+
+
 def test_the_output_folder_is_in_the_environment_while_a_job_runs(
     tmp_path: Path, loaded: Loader
 ) -> None:

@@ -105,6 +105,26 @@ async def test_generic_defaults_fill_only_what_the_contract_does_not_declare(doo
     assert task.fields["resolution"] == "720p"
 
 
+@pytest.mark.parametrize(
+    ("default", "given", "name"),
+    [
+        ("a/film.mp4", {}, "a/film.mp4"),
+        ("", {}, "t1.mp4"),
+        ("a.mp4", {"output_path": ""}, "t1.mp4"),
+    ],
+)
+async def test_an_output_path_of_the_contract_names_the_file(
+    door: Door, default: str, given: dict[str, str], name: str
+) -> None:
+    task = {"parameters": {"output_path": {"default": default}}}
+    declared = {"supported_tasks": ["t2v"], "task_contracts": {"t2v": task}}
+    door.admission.open(PipelineContract.parse(declared, stem="pipeline"))
+
+    admitted = await door.admit(task_id="t1", fields={"prompt": "x", **given})
+
+    assert admitted.output_name == name
+
+
 async def test_the_kind_is_inferred_from_the_media_given(door: Door) -> None:
     media = {"prompt": "it moves", "first_image_path": "upload:1"}
 
