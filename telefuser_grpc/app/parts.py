@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from telefuser_grpc.config import ConfigError, Settings, embedded_pipeline
+from telefuser_grpc.config import ConfigError, Settings, served_file
 from telefuser_grpc.domain.api_key import ApiKey
 from telefuser_grpc.domain.contract import Enforcement
 from telefuser_grpc.gateway.options import GatewayOptions, RateLimit
@@ -36,7 +36,7 @@ FORM_FILES = 4
 
 def pipeline_file(settings: Settings) -> Path:
     """Returns the absolute path of what is served. Raises ConfigError."""
-    path = settings.pipe_path or embedded_pipeline()
+    path = served_file(settings.pipe_path)
     if not path.is_file():
         raise ConfigError(f"pipeline file {str(path)!r} does not exist; name a Python file")
     return path.absolute()

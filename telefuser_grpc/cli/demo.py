@@ -91,9 +91,9 @@ def _service(folder: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def _command(port: int, cache: Path) -> list[str]:
-    from telefuser_grpc.config import embedded_pipeline
+    from telefuser_grpc.config import served_file
 
-    command = [sys.executable, "-m", "telefuser_grpc.cli.main", "serve", str(embedded_pipeline())]
+    command = [sys.executable, "-m", "telefuser_grpc.cli.main", "serve", str(served_file(None))]
     return [*command, "--host", "127.0.0.1", "--port", str(port), "--cache-dir", str(cache)]
 
 

@@ -1,6 +1,6 @@
 """Settings, read once: an explicit flag wins over the environment, that over `.env`."""
 
-from telefuser_grpc.config.embedded import embedded_pipeline
+from telefuser_grpc.config.embedded import pipelines_folder, served_file
 from telefuser_grpc.config.loading import Loaded, load, load_settings
 from telefuser_grpc.config.names import PREFIX
 from telefuser_grpc.config.settings import Settings
@@ -11,7 +11,8 @@ __all__ = [
     "ConfigError",
     "Loaded",
     "Settings",
-    "embedded_pipeline",
     "load",
     "load_settings",
+    "pipelines_folder",
+    "served_file",
 ]

@@ -1,10 +1,31 @@
-"""Finds the pipeline file that comes with the package."""
+"""Finds the pipeline files that come with the package."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
+EMBEDDED = "moving_shapes"
+EXAMPLES: Mapping[str, str] = {  # files that the documents name, and ours for the same model
+    "wan21_14b_image_to_video_h100": "wan21_i2v_14b_480p",
+    "wan22_14b_image_to_video_distill_h100": "wan22_i2v_a14b_distill",
+    "qwen_image_pipeline": "qwen_image",
+}
 
-def embedded_pipeline() -> Path:
-    """Returns the pipeline file that is served when none is named."""
+
+def pipelines_folder() -> Path:
+    """Returns the folder of the pipeline files that come with the package."""
     package = Path(__file__).parents[1]
     folders = (package / "_pipelines", package.parent / "pipelines")
-    return next(f for f in folders if f.is_dir()) / "moving_shapes.py"
+    return next(folder for folder in folders if folder.is_dir())
+
+
+def served_file(path: Path | None) -> Path:
+    """Returns the pipeline file that is meant: the embedded one when none is named.
+
+    Where no such file is, its name may be that of one that comes with the package, or of an example
+    in the documents. What is meant by neither is returned as it is.
+    """
+    if path is not None and path.exists():
+        return path
+    stem = EMBEDDED if path is None else path.stem
+    ours = pipelines_folder() / f"{EXAMPLES.get(stem, stem)}.py"
+    return ours if path is None or ours.is_file() else path

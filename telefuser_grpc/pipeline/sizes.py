@@ -38,12 +38,14 @@ def size_of(request: Mapping[str, Any], *, multiple: int, like: Any = None) -> t
 
 
 def frame_count(request: Mapping[str, Any], *, fps: float, every: int = 4) -> int:
-    """Returns the frames of a clip: a multiple of `every`, and 1.
+    """Returns the frames of a clip: `num_frames`, where a request has it.
 
-    `num_frames` of the request goes first, then its `target_video_length` in seconds.
+    Otherwise its `target_video_length` in seconds, rounded to a multiple of `every`, and 1.
     """
-    wanted = request.get("num_frames") or request["target_video_length"] * fps
-    return int(max(1, round(wanted / every)) * every + 1)
+    if exact := request.get("num_frames"):
+        return int(exact)
+    wanted = float(request["target_video_length"]) * fps
+    return max(1, round(wanted / every)) * every + 1
 
 
 def fitted(image: Any, size: tuple[int, int]) -> Any:

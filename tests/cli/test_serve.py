@@ -13,7 +13,7 @@ import structlog
 from telefuser_grpc import app
 from telefuser_grpc.cli import serving
 from telefuser_grpc.cli.options import Kind
-from telefuser_grpc.config import Settings, embedded_pipeline
+from telefuser_grpc.config import Settings, served_file
 from telefuser_grpc.validator import Level
 from tests.cli.conftest import Outcome
 
@@ -303,7 +303,7 @@ def test_embedded_pipeline_is_checked_too_and_passes(run: Run, served: list[Sett
     outcome = run("serve", "--validate-only")
 
     assert (outcome.code, served) == (0, [])
-    assert f"Security Validation Report for: {embedded_pipeline()}" in outcome.stdout
+    assert f"Security Validation Report for: {served_file(None)}" in outcome.stdout
     assert "Status: SAFE" in outcome.stdout
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from telefuser_grpc.app import serve
-from telefuser_grpc.config import Settings, embedded_pipeline, load_settings
+from telefuser_grpc.config import Settings, served_file, load_settings
 from telefuser_grpc.validator import Level, check_before_serving
 
 
@@ -50,7 +50,7 @@ class ApiServer:
         """
         settings = self.settings
         check_before_serving(
-            settings.pipe_path or embedded_pipeline(),
+            served_file(settings.pipe_path),
             level=Level(settings.security_level.lower()),
             max_bytes=settings.max_ppl_size,
             allow_unsafe=settings.allow_unsafe,
