@@ -1,5 +1,6 @@
 """A TeleFuser pipeline file on a diffusers pipeline is served unchanged."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -32,6 +33,14 @@ def client(service: Service) -> Iterator[Client]:
 
 def test_file_knows_nothing_of_us() -> None:
     assert "telefuser_grpc" not in FILE.read_text()
+
+
+def test_log_of_the_start_sums_up_the_contract_and_each_task(service: Service) -> None:
+    lines = [line for line in service.log.text.splitlines() if "startup summary" in line]
+
+    titles = [json.loads(line)["event"].partition(": {")[0] for line in lines]
+    assert titles == ["Pipeline contract startup summary", "Pipeline task startup summary"]
+    assert all("/v1/service/metadata" in line for line in lines)
 
 
 def test_steps_are_told_and_the_file_arrives(client: Client, tmp_path: Path) -> None:

@@ -13,10 +13,11 @@ from typing import Any
 
 LONG_SECONDS = 3600
 MANNERS = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+UNSENDABLE = {"parameters": {"model": {"default": object()}}} if MANNERS == "unsendable" else {}
 PIPELINE_CONTRACT = {
     "pipeline_name": f"unruly {os.getpid()}" if MANNERS == "differs" else "unruly",
     "supported_tasks": ["t2v", "t2i"],
-    "task_contracts": {"t2v": {"media_type": "none"}, "t2i": {"media_type": "image"}},
+    "task_contracts": {"t2v": {"media_type": "none", **UNSENDABLE}, "t2i": {"media_type": "image"}},
 }
 
 

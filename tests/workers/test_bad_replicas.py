@@ -165,6 +165,10 @@ async def test_a_pipeline_that_hangs_in_its_stop_is_killed() -> None:
         ("fails", "unruly_pipeline.py: RuntimeError: no memory left on this device"),
         ("hangs", "Replica 1 did not load its pipeline within 3 s"),
         ("vanishes", "Replica 1 exited with status 0"),
+        (
+            "unsendable",
+            "Pipeline contract cannot be sent: Encoding objects of type object is unsupported",
+        ),
     ],
 )
 async def test_a_start_fails_when_one_replica_cannot_and_names_it(manners: str, why: str) -> None:
