@@ -39,6 +39,8 @@ def hooked(pipeline: Any, context: Watcher) -> Iterator[None]:
     """
     pipes = diffusers_pipelines(pipeline)
     with ExitStack() as stack:
+        for pipe in pipes:  # a run that fails leaves step caches filled and the device occupied
+            stack.callback(pipe.maybe_free_model_hooks)
         stack.enter_context(fresh_schedulers([pipeline, *pipes] if pipes else []))
         for pipe in pipes:
             if CALLBACK in inspect.signature(type(pipe).__call__).parameters:
