@@ -206,6 +206,11 @@ class StaleAttempt(Exception):
 class Run(Protocol):
     """One attempt on a replica."""
 
+    @property
+    def batch_size(self) -> int:
+        """How many jobs made its frames together; 0 while there are none."""
+        ...
+
     def updates(self) -> AsyncIterator[Progress | Preview]:
         """Yields progress and previews, and ends when the frames are made.
 
@@ -243,6 +248,14 @@ class Replica(Protocol):
 
     async def run(self, job: Job) -> Run:
         """Begins a job. Raises ReplicaDied."""
+        ...
+
+    async def run_batch(self, jobs: Sequence[Job]) -> Sequence[Run]:
+        """Begins jobs that are made together, or one by one where that fails; in their order.
+
+        Each is an attempt of its own. One that is stopped does not stop the others. They end
+        together at the latest with the death of the replica. Raises ReplicaDied.
+        """
         ...
 
 
@@ -390,6 +403,13 @@ class MediaInputs(Protocol):
 
         Raises:
             InputRejected, UploadTooLarge, UploadNotFound, StorageFull
+        """
+        ...
+
+    async def share(self, task_id: str, other: Task) -> dict[str, str]:
+        """Gives a task the files that another has of the same media; returns names by field.
+
+        Returns nothing, and leaves nothing, where the other has them no more. Raises StorageFull.
         """
         ...
 

@@ -29,9 +29,9 @@ def current_trace_parent() -> str:
     return carrier.get("traceparent", "")
 
 
-def mark_step(progress: Progress) -> None:
-    """Marks a finished step on the current span."""
-    current = trace.get_current_span()
+def mark_step(progress: Progress, span: object = None) -> None:
+    """Marks a finished step on a span, else on the current one."""
+    current = span if isinstance(span, trace.Span) else trace.get_current_span()
     if current.is_recording():
         current.add_event(
             "step",

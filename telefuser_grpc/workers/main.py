@@ -9,17 +9,18 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
 import structlog
 
+from telefuser_grpc.errors import TaskFailed
 from telefuser_grpc.pipeline.context import RunContext
 from telefuser_grpc.pipeline.encode import encode
 from telefuser_grpc.pipeline.loader import LoadedPipeline, PipelineLoadError, load
 from telefuser_grpc.pipeline.rendering import Rendering
-from telefuser_grpc.pipeline.runner import render
+from telefuser_grpc.pipeline.runner import render, render_batch
 from telefuser_grpc.pipeline.warmup import warm_up
 from telefuser_grpc.workers.attempt import Attempt
 from telefuser_grpc.workers.channel import ProtocolError, ReplicaChannel
@@ -59,7 +60,10 @@ def _serve(channel: ReplicaChannel) -> None:
     encoding = threading.Thread(target=_encode, args=(worker,), name="encode", daemon=True)
     encoding.start()
     try:
-        worker.denoise(lambda attempt: _render(loaded, attempt, order))
+        worker.denoise(
+            lambda attempt: render(loaded, attempt.job, _context(attempt, order)),
+            lambda attempts: _render_together(loaded, attempts, order),
+        )
     except DeviceLost as loss:
         encoding.join()
         sys.exit(f"the device is lost: {loss}")
@@ -90,13 +94,19 @@ def _load(channel: ReplicaChannel, order: Load) -> LoadedPipeline:
     return loaded
 
 
-def _render(loaded: LoadedPipeline, attempt: Attempt, order: Load) -> Rendering:
-    context = RunContext(
+def _render_together(
+    loaded: LoadedPipeline, attempts: Sequence[Attempt], order: Load
+) -> list[Rendering | TaskFailed]:
+    jobs = [attempt.job for attempt in attempts]
+    return render_batch(loaded, jobs, [_context(attempt, order) for attempt in attempts])
+
+
+def _context(attempt: Attempt, order: Load) -> RunContext:
+    return RunContext(
         report=attempt.report,
         cancelled=attempt.cancelled,
         preview_interval_seconds=order.preview_interval_seconds,
     )
-    return render(loaded, attempt.job, context)
 
 
 def _listen(worker: Worker[Rendering]) -> None:

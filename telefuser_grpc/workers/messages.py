@@ -2,8 +2,9 @@
 
     server to replica   when
     Load                once, first of all
-    RunJob              while no other job denoises; earlier ones may still be encoded
-    Cancel              the attempt shall stop at its next step; too late is no error
+    RunJob, RunBatch    while no other job denoises; earlier ones may still be encoded
+    Cancel              the attempt shall stop at its next step, or at once where the pipeline works
+                        on for others of its batch; too late is no error
     Ping                any time; asks for a sign of life
     Shutdown            nothing more will come: end what is begun, then exit
 
@@ -11,8 +12,9 @@
     Ready               the pipeline is loaded
     LoadFailed          it could not be; the replica exits
     Pong                after a Ping, at once, whatever else it does
-    Stepped, Previewed  any time between RunJob and the end of the denoising
-    Rendered            the frames are made: another RunJob may come while this one is encoded
+    Stepped, Previewed  any time between the order and the end of the denoising
+    Rendered            the frames are made: when those of a whole batch are, another order may
+                        come while they are encoded
     Finished            after Rendered: the files are made and were decoded to prove it
     Failed              instead of Rendered or Finished
     Stopped             instead of Rendered or Finished, after Cancel
@@ -48,6 +50,12 @@ class RunJob(msgspec.Struct, frozen=True, tag=True):
     """Run this job."""
 
     job: Job
+
+
+class RunBatch(msgspec.Struct, frozen=True, tag=True):
+    """Run these jobs together, or one by one where that fails. Each is an attempt of its own."""
+
+    jobs: tuple[Job, ...]
 
 
 class Cancel(msgspec.Struct, frozen=True, tag=True):
@@ -130,6 +138,6 @@ class Stopped(msgspec.Struct, frozen=True, tag=True):
     attempt: int
 
 
-FromServer = Load | RunJob | Cancel | Ping | Shutdown
+FromServer = Load | RunJob | RunBatch | Cancel | Ping | Shutdown
 AboutRun = Stepped | Previewed | Rendered | Finished | Failed | Stopped
 FromReplica = Ready | LoadFailed | Pong | AboutRun

@@ -121,7 +121,7 @@ class LocalReplicaPool:
         try:
             yield replica
         finally:
-            if (run := replica.denoising) is not None:
+            for run in replica.denoising:
                 self._group.create_task(run.stop(self._stop_grace_seconds))
             self._give_back(replica)
 

@@ -1,7 +1,7 @@
 """One replica as the server sees it: what its frames say of its pipeline and its runs."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum, auto
 
 import structlog
@@ -30,6 +30,7 @@ from telefuser_grpc.workers.messages import (
     Previewed,
     Ready,
     Rendered,
+    RunBatch,
     RunJob,
     Shutdown,
     Stepped,
@@ -43,6 +44,7 @@ logger = structlog.get_logger()
 
 ENCODING_SECONDS = 30.0
 """How long a replica may still encode what nobody waits for any more."""
+UNSENDABLE = (ProtocolError, TypeError, ValueError)
 FAILURES: Mapping[str, type[TaskFailed]] = {
     each.reason: each for each in (PipelineFailed, OutOfMemory, OutputInvalid)
 }
@@ -67,7 +69,7 @@ class LocalReplica:
     Attributes:
         id: The number of its seat in the pool.
         is_leased: Whether the pool has lent it.
-        denoising: The run because of which it cannot take another job.
+        denoising: The runs because of which it cannot take another job.
         contract: What the pipeline declares, once it is loaded.
         jobs: How many jobs it was given.
         refusal: Why it can never be loaded as it is, "" where a second try may help.
@@ -86,7 +88,7 @@ class LocalReplica:
     ) -> None:
         self.id = number
         self.is_leased = False
-        self.denoising: LocalRun | None = None
+        self.denoising: list[LocalRun] = []
         self.contract: PipelineContract | None = None
         self.jobs = 0
         self.refusal = ""
@@ -123,7 +125,7 @@ class LocalReplica:
     @property
     def is_free(self) -> bool:
         """Tells whether it may be lent."""
-        return self._phase is Phase.READY and not self.is_leased and self.denoising is None
+        return self._phase is Phase.READY and not self.is_leased and not self.denoising
 
     async def live(self, load: Load, *, start_timeout_seconds: float) -> None:
         """Loads the pipeline and takes frames until the process is gone."""
@@ -139,17 +141,21 @@ class LocalReplica:
 
     async def run(self, job: Job) -> LocalRun:
         """Begins a job. Raises ReplicaDied, and PipelineFailed for a job that cannot be sent."""
-        if self._phase is not Phase.READY:
-            raise ReplicaDied(self.death or f"Replica {self.id} is stopping")
-        assert self.denoising is None, "two jobs at once"
+        self._be_ready()
         try:
             self._channel.send(RunJob(job))
-        except (ProtocolError, TypeError, ValueError) as error:
+        except UNSENDABLE as error:
             raise PipelineFailed("The task is too large or no text for its replica") from error
-        run = self.denoising = self._runs[job.task_id, job.attempt] = LocalRun(job, self._stop)
-        self.jobs += 1
-        self._on_change()
-        return run
+        return self._open(job)
+
+    async def run_batch(self, jobs: Sequence[Job]) -> Sequence[LocalRun]:
+        """Begins jobs together. Raises ReplicaDied; a job that cannot be sent has failed."""
+        self._be_ready()
+        try:
+            self._channel.send(RunBatch(tuple(jobs)))
+        except UNSENDABLE:
+            return [self._send_alone(job) for job in jobs]
+        return [self._open(job) for job in jobs]
 
     def leave(self, grace_seconds: float) -> None:
         """Lets the replica end what it has begun, and kills it after the grace or if it loads."""
@@ -171,8 +177,33 @@ class LocalReplica:
         self._channel.send(Shutdown())
         self._hurry_if_done()
 
+    def _be_ready(self) -> None:
+        if self._phase is not Phase.READY:
+            raise ReplicaDied(self.death or f"Replica {self.id} is stopping")
+        assert not self.denoising, "two orders at once"
+
+    def _send_alone(self, job: Job) -> LocalRun:
+        """Sends one job of a batch that cannot be sent as a whole."""
+        try:
+            self._channel.send(RunJob(job))
+        except UNSENDABLE:
+            run = LocalRun(job, self._stop)
+            run.fail(PipelineFailed("The task is too large or no text for its replica"))
+            return run
+        return self._open(job)
+
+    def _open(self, job: Job) -> LocalRun:
+        run = self._runs[job.task_id, job.attempt] = LocalRun(job, self._stop)
+        self.denoising.append(run)
+        self.jobs += 1
+        self._on_change()
+        return run
+
     async def _stop(self, run: LocalRun, grace_seconds: float) -> None:
-        """Stops a run at its next step, or by a kill that spares a replica which only encodes."""
+        """Stops a run at its next step, or by a kill.
+
+        That spares a replica which only encodes, or works for other runs too.
+        """
         if run.has_ended:
             return
         self._channel.send(Cancel(run.job.task_id, run.job.attempt))
@@ -181,7 +212,8 @@ class LocalReplica:
                 await run.ended()
         except TimeoutError:
             if run.is_denoising:
-                self._kill("did not stop when it was told to")
+                if all(each.is_stopping for each in self.denoising):
+                    self._kill("did not stop when it was told to")
                 await run.ended()
             else:
                 run.fail(TaskCancelled())
@@ -283,14 +315,14 @@ class LocalReplica:
         if run.has_ended:
             del self._runs[run.job.task_id, run.job.attempt]
             self._hurry_if_done()
-        if run is self.denoising and not run.is_denoising:
-            self.denoising = None
+        if run in self.denoising and not run.is_denoising:
+            self.denoising.remove(run)
             self._on_change()
 
     def _bury(self) -> None:
         self._phase = Phase.DEAD
         self.death = self.death or f"Replica {self.id} {self._process.exit_text}"
-        self.denoising = None
+        self.denoising.clear()
         for run in self._runs.values():
             run.fail(TaskCancelled() if run.is_stopping else ReplicaDied(self.death))
         self._runs.clear()

@@ -35,6 +35,11 @@ class LocalRun:
         return self._report is None and not self.has_ended
 
     @property
+    def batch_size(self) -> int:
+        """How many jobs made these frames together, once they are made."""
+        return self._report.batch_size if self._report else 0
+
+    @property
     def has_ended(self) -> bool:
         """Tells whether nothing more will come."""
         return self._ended.is_set()

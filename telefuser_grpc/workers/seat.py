@@ -103,12 +103,12 @@ class Seat:
     def status(self) -> ReplicaStatus:
         """Returns what is known of the replica."""
         replica, state = self.replica, self._state()
-        run = replica.denoising if replica else None
+        runs = replica.denoising if replica else []
         return ReplicaStatus(
             id=self.number,
             state=state,
             devices=self.devices,
-            task_id=run.job.task_id if run else "",
+            task_id=runs[0].job.task_id if runs else "",
             restarts=max(0, self._starts - 1 - self._recycles),
             recycles=self._recycles,
             pid=replica.pid if replica and state is not ReplicaState.DEAD else 0,

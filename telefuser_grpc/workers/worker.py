@@ -1,8 +1,8 @@
-"""A replica's own work: denoises jobs one after another and encodes each while the next runs."""
+"""A replica's own work: denoises jobs, alone or together, and encodes while the next ones run."""
 
 import queue
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from typing import Generic, Protocol, TypeVar
 
 import structlog
@@ -14,7 +14,7 @@ from telefuser_grpc.scheduler.spans import span
 from telefuser_grpc.workers.attempt import Attempt
 from telefuser_grpc.workers.backlog import Backlog
 from telefuser_grpc.workers.channel import ReplicaChannel
-from telefuser_grpc.workers.messages import Cancel, Ping, Pong, RunJob, Shutdown
+from telefuser_grpc.workers.messages import Cancel, Ping, Pong, RunBatch, RunJob, Shutdown
 
 logger = structlog.get_logger()
 
@@ -52,29 +52,41 @@ class Worker(Generic[M]):
     ) -> None:
         self._channel = channel
         self._encode = encode
-        self._jobs: queue.SimpleQueue[Attempt | None] = queue.SimpleQueue()
+        self._orders: queue.SimpleQueue[tuple[Attempt, ...] | None] = queue.SimpleQueue()
         self._backlog: Backlog[tuple[Attempt, M]] = Backlog(room=2)
-        self._attempts: dict[tuple[str, int], Attempt] = {}
+        self._batches: dict[tuple[str, int], tuple[Attempt, ...]] = {}  # by each of their members
 
     def listen(self) -> None:
         """Takes frames until the server's death."""
         while (frame := self._channel.receive()) is not None:
             match frame:
                 case RunJob(job):
-                    attempt = self._attempts[job.task_id, job.attempt] = Attempt(job, self._channel)
-                    self._jobs.put(attempt)
+                    self._take((job,))
+                case RunBatch(jobs):
+                    self._take(jobs)
                 case Cancel(task_id, number):
                     self._cancel(task_id, number)
                 case Ping():
                     self._channel.send(Pong())
                 case Shutdown():
-                    self._jobs.put(None)
+                    self._orders.put(None)
 
-    def denoise(self, render: Callable[[Attempt], M]) -> None:
-        """Renders jobs until the shutdown. Raises DeviceLost."""
+    def denoise(
+        self,
+        render: Callable[[Attempt], M],
+        render_together: Callable[[Sequence[Attempt]], Sequence[M | TaskFailed]],
+    ) -> None:
+        """Renders jobs until the shutdown; those of a batch that fails one by one.
+
+        Raises:
+            DeviceLost
+        """
         try:
-            while (attempt := self._jobs.get()) is not None:
-                self._denoise_one(attempt, render)
+            while (attempts := self._orders.get()) is not None:
+                if len(attempts) > 1 and self._denoise_together(attempts, render_together):
+                    continue
+                for attempt in attempts:
+                    self._denoise_one(attempt, render)
         finally:
             self._backlog.close()
 
@@ -86,10 +98,60 @@ class Worker(Generic[M]):
             self._forget(attempt)
             del made, rendering  # frames are large, and the next ones may be long in coming
 
+    def _take(self, jobs: Sequence[Job]) -> None:
+        attempts = tuple(Attempt(job, self._channel) for job in jobs)
+        self._batches.update(dict.fromkeys((attempt.key for attempt in attempts), attempts))
+        self._orders.put(attempts)
+
     def _cancel(self, task_id: str, number: int) -> None:
-        if (attempt := self._attempts.get((task_id, number))) is not None:
-            attempt.cancelled.set()
-            self._backlog.wake()
+        """Cancels an attempt, which leaves at once those with whom it is made."""
+        batch = self._batches.get((task_id, number), ())
+        for attempt in batch:
+            if attempt.key == (task_id, number):
+                attempt.cancelled.set()
+                if any(each.is_wanted for each in batch):
+                    attempt.leave()
+        self._backlog.wake()
+
+    def _denoise_together(
+        self,
+        attempts: Sequence[Attempt],
+        render: Callable[[Sequence[Attempt]], Sequence[M | TaskFailed]],
+    ) -> bool:
+        """Renders a batch and returns whether that has ended it."""
+        try:
+            with ExitStack() as spans:
+                for attempt in attempts:
+                    attempt.span = spans.enter_context(_span("replica.run", attempt))
+                made = render(attempts)
+        except Exception as error:
+            return self._dissolve(attempts, error)
+        self._pass_on(attempts, made)
+        return True
+
+    def _dissolve(self, attempts: Sequence[Attempt], error: Exception) -> bool:
+        """Ends a batch that was cancelled; another is tried one by one, but for a lost device."""
+        if all(attempt.cancelled.is_set() for attempt in attempts):
+            for attempt in attempts:
+                self._fail_denoising(attempt, TaskCancelled())
+            return True
+        if isinstance(error, PipelineFailed) and _tells_of_lost_device(error):
+            raise DeviceLost(error.message)  # nobody knows because of whom: all are tried elsewhere
+        logger.warning("batch failed", size=len(attempts), exc_info=error)
+        for attempt in attempts:
+            attempt.start_again()
+        return False
+
+    def _pass_on(self, attempts: Sequence[Attempt], made: Sequence[M | TaskFailed]) -> None:
+        """Hands a batch to the encoder, all of it at once."""
+        self._backlog.wait_for_room(until=lambda: not any(each.is_wanted for each in attempts))
+        for attempt, result in zip(attempts, made, strict=True):
+            if isinstance(result, TaskFailed):
+                self._fail_denoising(attempt, result)
+            elif attempt.is_wanted and attempt.rendered(result.report):
+                self._backlog.put((attempt, result))
+            else:
+                self._fail_denoising(attempt, TaskCancelled())
 
     def _denoise_one(self, attempt: Attempt, render: Callable[[Attempt], M]) -> None:
         try:
@@ -102,8 +164,10 @@ class Worker(Generic[M]):
         except Exception as error:
             self._fail_denoising(attempt, error)
         else:
-            attempt.rendered(rendering.report)
-            self._backlog.put((attempt, rendering))
+            if attempt.rendered(rendering.report):
+                self._backlog.put((attempt, rendering))
+            else:
+                self._forget(attempt)
 
     def _fail_denoising(self, attempt: Attempt, error: Exception) -> None:
         self._forget(attempt)
@@ -130,7 +194,7 @@ class Worker(Generic[M]):
             attempt.finish(files)
 
     def _forget(self, attempt: Attempt) -> None:
-        self._attempts.pop((attempt.job.task_id, attempt.job.attempt), None)
+        self._batches.pop(attempt.key, None)
 
 
 def _span(name: str, attempt: Attempt) -> AbstractContextManager[object]:

@@ -35,6 +35,7 @@ class Script:
         encode_gate: Event that must be set before the result is there.
         encode_error: Raised instead of the result.
         preview: The picture of each preview.
+        is_made_alone: Whether the batch that it is of falls apart.
         content: What the file holds that is made, and what it is by `facts`.
     """
 
@@ -48,16 +49,22 @@ class Script:
     encode_gate: asyncio.Event | None = None
     encode_error: TaskFailed | None = None
     preview: bytes = b"jpeg"
+    is_made_alone: bool = False
     content: bytes = CONTENT
     facts: MediaFacts = VIDEO
 
 
 class FakeRun:
-    """A `Run` that follows a script; `stops` keeps the graces it was stopped with."""
+    """A `Run` that follows a script; `stops` keeps the graces it was stopped with.
+
+    `planned_size` is with how many it was begun, which is `batch_size` once its frames are made.
+    """
 
     def __init__(self, replica: "FakeReplica", job: Job, script: Script) -> None:
         self.job = job
         self.stops: list[float] = []
+        self.batch_size = 0
+        self.planned_size = 1
         self._replica = replica
         self._script = script
         self._ended = asyncio.Event()
@@ -79,13 +86,15 @@ class FakeRun:
         if script.error is not None:
             self.end(script.error)
         self._check()
+        self.batch_size = 1 if script.is_made_alone else self.planned_size
         self._replica.rendered(self)
 
     async def result(self) -> tuple[RunReport, Sequence[OutputFile]]:
         await self._pass(self._script.encode_gate)
         if self._script.encode_error is not None:
             raise self._script.encode_error
-        return RunReport(inference_seconds=1.0), self._files()
+        report = RunReport(inference_seconds=1.0, batch_size=self.batch_size)
+        return report, self._files()
 
     async def stop(self, grace_seconds: float) -> None:
         self.stops.append(grace_seconds)
@@ -140,23 +149,30 @@ class FakeReplica:
         self.is_dead = False
         self.restarts = 0
         self.runs: list[FakeRun] = []
-        self.denoising: FakeRun | None = None
+        self.denoising: list[FakeRun] = []
         self._pool = pool
 
     async def run(self, job: Job) -> FakeRun:
+        (run,) = await self.run_batch([job])
+        return run
+
+    async def run_batch(self, jobs: Sequence[Job]) -> Sequence[FakeRun]:
         if self.is_dead:
             raise ReplicaDied(f"Replica {self.id} died")
-        assert self.denoising is None, "two runs on one replica"
-        run = FakeRun(self, job, self._pool.script_of(job))
-        self.denoising = run
-        self.runs.append(run)
-        self._pool.note(run)
-        return run
+        assert not self.denoising, "two orders on one replica"
+        runs = [FakeRun(self, job, self._pool.script_of(job)) for job in jobs]
+        self.denoising = list(runs)
+        self.runs += runs
+        self._pool.batches.append([job.task_id for job in jobs])
+        for run in runs:
+            run.planned_size = len(runs)
+            self._pool.note(run)
+        return runs
 
     def rendered(self, run: FakeRun) -> None:
         """Notes that the frames of a run are made or will never be."""
-        if self.denoising is run:
-            self.denoising = None
+        if run in self.denoising:
+            self.denoising.remove(run)
 
     def die(self) -> None:
         """Ends every open run with ReplicaDied, and lets the pool replace the replica."""
@@ -171,16 +187,24 @@ class FakePool:
 
     `scripts[task_id]` holds the scripts of that task's attempts in order; when they are used up,
     and for other tasks, `script` is followed. `runs` keeps every run in the order of its start.
-    With `respawns=False` a dead replica is not replaced.
+    `batches` keeps which tasks each order held. With `respawns=False` a dead replica is not
+    replaced.
     """
 
     def __init__(
-        self, *, replicas: int = 1, script: Script | None = None, respawns: bool = True
+        self,
+        *,
+        replicas: int = 1,
+        script: Script | None = None,
+        respawns: bool = True,
+        contract: PipelineContract = CONTRACT,
     ) -> None:
         self.script = script or Script()
+        self.batches: list[list[str]] = []
         self.scripts: dict[str, list[Script]] = {}
         self.runs: list[FakeRun] = []
         self.respawns = respawns
+        self._contract = contract
         self.replicas = [FakeReplica(number, self) for number in range(replicas)]
         self._idle = deque(self.replicas)
         self._waiting: deque[asyncio.Future[FakeReplica]] = deque()
@@ -194,13 +218,13 @@ class FakePool:
             yield replica
         finally:
             if not replica.is_dead:
-                assert replica.denoising is None, "given back while it denoises"
+                assert not replica.denoising, "given back while it denoises"
                 self._give(replica)
 
     async def contract(self) -> PipelineContract:
         if self.is_lost:
             raise NoCapacity()
-        return CONTRACT
+        return self._contract
 
     def status(self) -> Sequence[ReplicaStatus]:
         return [self._status(replica) for replica in self.replicas]
@@ -270,12 +294,12 @@ class FakePool:
         self._idle.append(replica)
 
     def _status(self, replica: FakeReplica) -> ReplicaStatus:
-        run = replica.denoising
+        runs = replica.denoising
         state = ReplicaState.DEAD if replica.is_dead else ReplicaState.IDLE
         return ReplicaStatus(
             id=replica.id,
-            state=ReplicaState.BUSY if run else state,
-            task_id=run.job.task_id if run else "",
+            state=ReplicaState.BUSY if runs else state,
+            task_id=runs[0].job.task_id if runs else "",
             restarts=replica.restarts,
             last_error=f"Replica {replica.id} died" if replica.restarts else "",
         )
