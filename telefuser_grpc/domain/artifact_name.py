@@ -4,7 +4,7 @@ import re
 
 from telefuser_grpc.errors import AccessDenied, ArtifactNotFound
 
-TASK_OUTPUT = re.compile(r"tasks/[A-Za-z0-9][A-Za-z0-9._-]{0,127}/outputs/(videos|images)/.+")
+TASK_OUTPUT = re.compile(r"tasks/[A-Za-z0-9][A-Za-z0-9._~-]{0,144}/outputs/(videos|images)/.+")
 OUTPUT_FOLDERS = ("outputs/videos/", "outputs/images/", "outputs/")
 
 

@@ -5,7 +5,7 @@ import hashlib
 import json
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -31,6 +31,7 @@ from telefuser_grpc.errors import (
     Violation,
 )
 from telefuser_grpc.scheduler.callers import current_caller
+from telefuser_grpc.scheduler.names import stored_id, told_task
 from telefuser_grpc.scheduler.ports import MediaInputs, TaskQuery, TaskStore
 from telefuser_grpc.scheduler.scheduler import Scheduler
 from telefuser_grpc.scheduler.spans import current_trace_parent, span
@@ -59,7 +60,9 @@ class TaskRequest:
         default_kind: What a request without a kind and without media asks for by its protocol,
             where the pipeline makes it.
         media_type: Bounds what is inferred to kinds that make it.
-        task_id: Empty to let the service choose.
+        task_id: Empty to let the service choose. What a caller chooses is a name of its own.
+        has_final_id: Whether the task id is one that nobody could have chosen before, and is
+            stored as it is.
         request_id: Makes the request safe to repeat. Empty turns that off.
         resends: How often the client says to have sent this before without an answer; None where
             clients do not count. A resent request gets the task of the first.
@@ -77,6 +80,7 @@ class TaskRequest:
     resends: int | None = None
     sender: str = ""
     owner: str = ""
+    has_final_id: bool = False
 
     @property
     def fingerprint(self) -> str:
@@ -159,7 +163,7 @@ class Admission:
             new = [task for task in tasks if not task.sequence]
             for _ in new:
                 stack.enter_context(self._scheduler.reserve())
-            return await self._store_all(tasks)
+            return [told_task(each) for each in await self._store_all(tasks)]
 
     def _turns_of(self, requests: Sequence[TaskRequest]) -> list[asyncio.Lock]:
         """Returns the locks of requests that may be the same: those of one chosen or request id."""
@@ -184,16 +188,17 @@ class Admission:
 
     async def _new(self, request: TaskRequest) -> Task:
         task = self._draft(request)
-        if request.task_id and await self._exists(request.task_id):
+        if request.task_id and await self._is_taken(request):
             raise TaskAlreadyExists(request.task_id)
         return task
 
-    async def _exists(self, task_id: str) -> bool:
-        try:
-            await self._tasks.get(task_id)
-        except TaskNotFound:
-            return False
-        return True
+    async def _is_taken(self, request: TaskRequest) -> bool:
+        """Tells whether the caller has a task of that name; those of others take none away."""
+        for task_id in {request.task_id, stored_id(request.task_id, request.owner)}:
+            with suppress(TaskNotFound):
+                if (await self._tasks.get(task_id)).owner == request.owner:
+                    return True
+        return False
 
     def _check_ids(self, request: TaskRequest) -> None:
         violations = []
@@ -220,15 +225,16 @@ class Admission:
         fields = {**generic, **completed}
         self._check_text(fields, contract=contract)
         now = self._clock()
-        task_id = request.task_id or new_task_id(now, secrets.token_bytes(10))
+        name = request.task_id or new_task_id(now, secrets.token_bytes(10))
+        is_chosen = bool(request.task_id) and not request.has_final_id
         return Task(
-            id=task_id,
+            id=stored_id(name, request.owner) if is_chosen else name,
             kind=kind,
             created_at=now,
             media_type=task_contract.media_type,
             fields=fields,
             sources=_public_sources(fields),
-            output_name=output_name(task_id, task_contract.media_type, fields),
+            output_name=output_name(name, task_contract.media_type, fields),
             owner=request.owner,
             request_id=request.request_id,
             fingerprint=request.fingerprint if _is_repeatable(request) else "",
@@ -261,7 +267,8 @@ class Admission:
         stored: list[Task] = []
         try:
             for task in tasks:
-                stored.append(task if task.sequence else await self._store(task))
+                twin = _twin(task, tasks, stored)
+                stored.append(task if task.sequence else await self._store(task, twin))
         except BaseException:
             for drafted, task in zip(tasks, stored, strict=False):
                 if not drafted.sequence:
@@ -269,9 +276,10 @@ class Admission:
             raise
         return stored
 
-    async def _store(self, task: Task) -> Task:
+    async def _store(self, task: Task, twin: Task | None) -> Task:
         with span("task.inputs"):
-            inputs = await self._inputs.take(task.id, task.fields)
+            shared = await self._inputs.share(task.id, twin) if twin else {}
+            inputs = shared or await self._inputs.take(task.id, task.fields)
         fields = {name: value for name, value in task.fields.items() if name not in inputs}
         creation = asyncio.create_task(self._create(replace(task, fields=fields, inputs=inputs)))
         self._creations.add(creation)
@@ -314,6 +322,18 @@ def _repetition_key(request: TaskRequest) -> str:
     if not key and request.resends is not None:
         key = request.fingerprint
     return f"{request.owner}/{key}" if key else ""
+
+
+def _twin(task: Task, drafted: Sequence[Task], stored: Sequence[Task]) -> Task | None:
+    """Returns a task of the same call that was just stored with the same media."""
+    for each, new in zip(drafted, stored, strict=False):
+        if new.inputs and not each.sequence and _media(each) == _media(task):
+            return new
+    return None
+
+
+def _media(task: Task) -> dict[str, Any]:
+    return {name: task.fields[name] for name in given_inputs(task.fields)}
 
 
 def _is_repeatable(request: TaskRequest) -> bool:

@@ -1,15 +1,25 @@
-"""Where callers ask for tasks: to each of them, the tasks of others do not exist."""
+"""Where callers ask for tasks: to each of them, the tasks of others do not exist.
+
+Ids come and go as callers know them: those that they have chosen are names of their own.
+"""
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import replace
 
 from telefuser_grpc.domain.artifact import Artifact
 from telefuser_grpc.domain.queue import Queue
 from telefuser_grpc.domain.task import Task, TaskEvent, TaskState
-from telefuser_grpc.errors import TaskNotFound
+from telefuser_grpc.errors import TaskNotEnded, TaskNotFound
 from telefuser_grpc.scheduler.callers import current_caller, is_mine
 from telefuser_grpc.scheduler.limits import Limits
+from telefuser_grpc.scheduler.names import (
+    possible_ids,
+    told_event,
+    told_id,
+    told_queue,
+    told_task,
+)
 from telefuser_grpc.scheduler.ports import TaskPage, TaskQuery, TaskStore
 from telefuser_grpc.scheduler.scheduler import Scheduler
 
@@ -23,14 +33,14 @@ class Desk:
 
     async def get(self, task_id: str) -> Task:
         """Returns a task. Raises TaskNotFound."""
-        task = await self._tasks.get(task_id)
-        if not is_mine(task.owner):
-            raise TaskNotFound(task_id)
-        return task
+        return told_task(await self._find(task_id))
 
     async def list(self, query: TaskQuery) -> TaskPage:
         """Returns tasks, as `TaskStore.list`. Raises InvalidPageToken, TaskNotFound."""
-        return await self._tasks.list(replace(query, owner=current_caller()))
+        after_id = (await self._find(query.after_id)).id if query.after_id else ""
+        own = replace(query, owner=current_caller(), after_id=after_id)
+        page = await self._tasks.list(own)
+        return replace(page, tasks=tuple(map(told_task, page.tasks)))
 
     async def find_output(self, name: str) -> Artifact:
         """Returns the newest artifact with this path or file name. Raises ArtifactNotFound."""
@@ -38,24 +48,29 @@ class Desk:
 
     async def watch(self, task_id: str, after_sequence: int = 0) -> AsyncGenerator[TaskEvent, None]:
         """Yields the task's events after a sequence until it has ended. Raises TaskNotFound."""
-        await self.get(task_id)
-        async with aclosing(self._tasks.watch(task_id, after_sequence)) as events:
+        task = await self._find(task_id)
+        async with aclosing(self._tasks.watch(task.id, after_sequence)) as events:
             async for event in events:
-                yield event
+                yield told_event(event)
 
     async def cancel(self, task_id: str) -> Task:
         """Stops a task, as `Scheduler.cancel`. Raises TaskNotFound, StorageFull."""
-        await self.get(task_id)
-        return await self._scheduler.cancel(task_id)
+        task = await self._find(task_id)
+        return told_task(await self._scheduler.cancel(task.id))
 
     async def delete(self, task_id: str) -> None:
         """Removes a task that has ended. Raises TaskNotFound, TaskNotEnded."""
-        await self.get(task_id)
-        await self._scheduler.delete(task_id)
+        task = await self._find(task_id)
+        try:
+            await self._scheduler.delete(task.id)
+        except TaskNotEnded as error:
+            raise TaskNotEnded(task_id, error.metadata["state"]) from None
 
     def holds(self, task_id: str) -> bool:
         """Tells whether a task of the caller waits or runs."""
-        return self._scheduler.holds(task_id) and self._is_mine(task_id)
+        return any(
+            self._scheduler.holds(each) and self._is_mine(each) for each in possible_ids(task_id)
+        )
 
     def counts(self) -> Mapping[TaskState, int]:
         """Returns how many tasks of all callers are in each state."""
@@ -74,25 +89,42 @@ class Desk:
         """Returns what of the caller's waits and runs; limits and counts are of all."""
         queue = self._scheduler.queue()
         starts = queue.expected_starts
-        return replace(
-            queue,
-            waiting=self._mine(queue.waiting),
-            running=self._mine(queue.running),
-            expected_starts={task_id: starts[task_id] for task_id in self._mine(tuple(starts))},
+        return told_queue(
+            replace(
+                queue,
+                waiting=self._mine(queue.waiting),
+                running=self._mine(queue.running),
+                expected_starts={task_id: starts[task_id] for task_id in self._mine(tuple(starts))},
+            )
         )
 
     def place(self, task_id: str) -> int | None:
         """Returns the place of a task among all that wait, 1 for the next; None if it does not."""
         waiting = self._scheduler.queue().waiting
-        return waiting.index(task_id) + 1 if task_id in waiting else None
+        ids = possible_ids(task_id)
+        return next((place for place, each in enumerate(waiting, 1) if each in ids), None)
 
     def running(self) -> Sequence[str]:
         """Returns the ids of the caller's tasks that run, the oldest first."""
-        return self._mine(tuple(self._scheduler.running()))
+        return tuple(map(told_id, self._mine(tuple(self._scheduler.running()))))
+
+    def name_of_running(self, task_id: str) -> str:
+        """Returns the caller's name of a task by its stored id; "" unless it is theirs and runs."""
+        mine = self._mine(tuple(self._scheduler.running()))
+        return told_id(task_id) if task_id in mine else ""
 
     def running_count(self) -> int:
         """Returns how many tasks of all callers run."""
         return len(self._scheduler.running())
+
+    async def _find(self, task_id: str) -> Task:
+        """Returns a task as it is stored, by its name. Raises TaskNotFound."""
+        for each in possible_ids(task_id):
+            with suppress(TaskNotFound):
+                task = await self._tasks.get(each)
+                if is_mine(task.owner):
+                    return task
+        raise TaskNotFound(task_id)
 
     def _mine(self, task_ids: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(task_id for task_id in task_ids if self._is_mine(task_id))

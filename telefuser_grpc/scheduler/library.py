@@ -32,7 +32,7 @@ class Library:
         if not path.startswith("tasks/"):
             return await self._tasks.find_output(path)
         for artifact in await self._made_by(path.split("/")[1]):
-            if artifact.path == path:
+            if artifact.path.split("/", 2)[2] == path.split("/", 2)[2]:
                 return artifact
         raise ArtifactNotFound(name)
 

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
+from telefuser_grpc.domain.task import Task
 from telefuser_grpc.scheduler.janitor import Janitor
 from telefuser_grpc.scheduler.ports import MediaInputs, Uploads, UploadSink
 
@@ -18,6 +19,10 @@ class GuardedInputs:
     async def take(self, task_id: str, fields: Mapping[str, Any]) -> dict[str, str]:
         await self._janitor.make_way(task_id)
         return await self._inputs.take(task_id, fields)
+
+    async def share(self, task_id: str, other: Task) -> dict[str, str]:
+        await self._janitor.make_way(task_id)
+        return await self._inputs.share(task_id, other)
 
     async def drop(self, task_id: str) -> None:
         await self._inputs.drop(task_id)

@@ -34,6 +34,7 @@ from telefuser_grpc.domain.task import (
 )
 from telefuser_grpc.errors import InvalidFields, Violation
 from telefuser_grpc.scheduler.admission import TaskRequest
+from telefuser_grpc.scheduler.names import told_id
 from telefuser_grpc.scheduler.ports import TaskQuery
 
 TYPED_FIELDS = ("prompt", "negative_prompt", "seed", "task_id", "task")
@@ -156,7 +157,7 @@ def artifact(value: Artifact) -> artifact_pb2.Artifact:
     """Writes an artifact."""
     return artifact_pb2.Artifact(
         artifact_id=value.id,
-        task_id=value.task_id,
+        task_id=told_id(value.task_id),
         filename=value.filename,
         content_type=value.facts.content_type,
         size_bytes=value.size_bytes,

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from telefuser_grpc.domain.artifact import Artifact, MediaFacts, OutputFile
+from telefuser_grpc.domain.task import Task
 from telefuser_grpc.errors import ArtifactNotFound, TeleFuserError
 from telefuser_grpc.scheduler.ports import Derivation
 from tests.fakes.builders import NOW
@@ -75,6 +76,7 @@ class MemoryMediaInputs:
 
     def __init__(self) -> None:
         self.taken: list[str] = []
+        self.shared: list[str] = []
         self.dropped: list[str] = []
         self.fault: TeleFuserError | None = None
 
@@ -84,6 +86,12 @@ class MemoryMediaInputs:
             raise self.fault
         self.taken.append(task_id)
         return {name: f"{name}.png" for name in given}
+
+    async def share(self, task_id: str, other: Task) -> dict[str, str]:
+        if other.id in self.dropped:
+            return {}
+        self.shared.append(task_id)
+        return dict(other.inputs)
 
     async def drop(self, task_id: str) -> None:
         self.dropped.append(task_id)

@@ -25,6 +25,7 @@ from telefuser_grpc.media.inputs import LocalMediaInputs
 from telefuser_grpc.media.uploads import LocalUploads
 from telefuser_grpc.pipeline.probe import ProbeLimits
 from telefuser_grpc.storage.artifacts import LocalArtifactStore
+from tests.fakes.builders import make_task
 from tests.fakes.media_files import mp4, noise, png_bomb, still, truncated, wav
 from tests.fakes.web import Script, Web, answer
 
@@ -594,3 +595,25 @@ async def test_refusals_never_name_a_folder_of_the_server(bench: Bench) -> None:
         with pytest.raises((InvalidRequest, UploadNotFound)) as caught:
             await bench.take(first_image_path=reference)
         assert str(bench.root) not in str(caught.value)
+
+
+async def test_shared_inputs_are_the_same_files_without_a_second_fetch(bench: Bench) -> None:
+    async with Web(answers={"/a.png": answer(still())}) as web:
+        names = await bench.take(first_image_path=f"http://127.0.0.1:{web.port}/a.png")
+
+        shared = await bench.inputs.share("task_2", make_task(TASK, inputs=names))
+
+    first, second = (bench.root / "tasks" / each / "inputs" for each in (TASK, "task_2"))
+    assert shared == names
+    assert len(web.requests) == 1
+    for name in names.values():
+        assert (second / name).read_bytes() == (first / name).read_bytes()
+    assert len(list(second.iterdir())) == len(names)
+
+
+async def test_inputs_that_are_gone_are_not_shared_and_leave_nothing(bench: Bench) -> None:
+    names = await bench.take(first_image_path=data_url(still()))
+    await bench.inputs.drop(TASK)
+
+    assert await bench.inputs.share("task_2", make_task(TASK, inputs=names)) == {}
+    assert bench.files() == []

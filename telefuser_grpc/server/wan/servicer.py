@@ -199,6 +199,7 @@ def _request(asked: WanSubmitBody, picture: Picture, reference: str) -> TaskRequ
     return TaskRequest(
         kind=KIND,
         task_id=secrets.token_hex(16),
+        has_final_id=True,
         fields=fields,
         generic_defaults={
             "resolution": "480p",

@@ -18,6 +18,7 @@ from telefuser_grpc._gen.telefuser.v1 import artifact_service_pb2, task_pb2
 from telefuser_grpc._gen.telefuser.v1 import task_service_pb2 as pb
 from telefuser_grpc.domain.api_key import read_list
 from telefuser_grpc.gateway.descriptors import rpc_methods
+from telefuser_grpc.scheduler.names import stored_id
 from telefuser_grpc.server.interceptors.keys import DOWNLOADS, PUBLIC_CALLS, KeyCheck
 from telefuser_grpc.server.keys import (
     MISSING,
@@ -37,6 +38,7 @@ from tests.server.rest.gateway import Gateway, transcoded
 
 STUDIO, LAB, SPARE = "sk-studio-0123456789", "sk-lab-0123456789", "sk-spare-0123456789"
 KEYS = read_list(f"studio:{STUDIO},lab:{LAB}")
+T1 = stored_id("t1", "studio")
 Metadata = tuple[tuple[str, str], ...]
 
 
@@ -88,7 +90,7 @@ async def test_task_is_its_callers_and_nobody_elses(backend: Backend, metadata: 
     stranger = await refusal(_get(backend, "t1", bearer(LAB)))
     owner = await _get(backend, "t1", bearer(STUDIO))
 
-    assert (await backend.tasks.get("t1")).owner == "studio"
+    assert (await backend.tasks.get(T1)).owner == "studio"
     assert stranger.code is grpc.StatusCode.NOT_FOUND
     assert owner.task.task_id == "t1"
 
@@ -171,7 +173,7 @@ async def test_gateway_is_believed_about_callers_whose_keys_hold(behind: Backend
         for metadata in ((("x-client-id", "lab"),), (("x-client-id", "lab#0000000000000000"),))
     ]
 
-    assert (await behind.tasks.get("t1")).owner == "lab"
+    assert (await behind.tasks.get(stored_id("t1", "lab"))).owner == "lab"
     assert {each.message for each in strangers} == {UNKNOWN}
 
 
@@ -189,7 +191,7 @@ async def test_gateway_elsewhere_is_believed_about_everybody(
 
         nobody = await refusal(_get(backend, "t1", bearer(LAB)))
 
-        assert (await backend.tasks.get("t1")).owner == owner
+        assert (await backend.tasks.get(stored_id("t1", owner))).owner == owner
         assert nobody.code is grpc.StatusCode.UNAUTHENTICATED
 
 
@@ -223,10 +225,10 @@ async def test_reflection_and_channelz_need_a_key(backend: Backend) -> None:
 
 
 async def test_file_is_looked_for_in_the_name_of_who_asks_the_gateway(behind: Backend) -> None:
-    behind.pool.scripts["t1"] = [COMPLETES]
+    behind.pool.scripts[T1] = [COMPLETES]
     await behind.task_service.CreateTask(create_request(task_id="t1"), metadata=named("studio"))
     await _ended(behind, "t1", named("studio"))
-    path = f"/v1/files/download/{(await behind.tasks.get('t1')).output_name}"
+    path = f"/v1/files/download/{(await behind.tasks.get(T1)).output_name}"
 
     mine = await _check(behind, path, named("studio"))
     foreign = await _check(behind, path, named("lab"))
@@ -244,7 +246,7 @@ async def test_revoked_key_ends_a_watch_that_waits(backend: Backend, ring: KeyRi
     watch, other = _watch(backend, "t1", STUDIO), _watch(backend, "t1", STUDIO)
     await anext(aiter(watch))
     await anext(aiter(other))
-    await backend.started("t1")
+    await backend.started(T1)
 
     ring.replace(KEYS[1:])
     async with asyncio.timeout(1):
@@ -253,8 +255,8 @@ async def test_revoked_key_ends_a_watch_that_waits(backend: Backend, ring: KeyRi
     assert [(each.code, each.message) for each in refused] == [
         (grpc.StatusCode.UNAUTHENTICATED, REVOKED)
     ] * 2
-    assert await backend.tasks.closed.get() == "t1"
-    assert (await backend.tasks.get("t1")).state == "processing"
+    assert await backend.tasks.closed.get() == T1
+    assert (await backend.tasks.get(T1)).state == "processing"
 
 
 async def test_revoked_key_ends_server_sent_events(behind: Backend, ring: KeyRing) -> None:
@@ -327,11 +329,11 @@ async def test_other_keys_streams_go_on_those_of_the_same_caller_too(
 async def test_download_in_progress_is_finished_with_a_revoked_key(
     backend: Backend, ring: KeyRing
 ) -> None:
-    backend.pool.scripts["t1"] = [COMPLETES]
+    backend.pool.scripts[T1] = [COMPLETES]
     await _create(backend, "t1", STUDIO)
     await _ended(backend, "t1", bearer(STUDIO))
-    await backend.rewrite("t1", bytes(3 * 2**20))
-    name = (await backend.tasks.get("t1")).artifacts[0].id
+    await backend.rewrite(T1, bytes(3 * 2**20))
+    name = (await backend.tasks.get(T1)).artifacts[0].id
     request = artifact_service_pb2.DownloadArtifactRequest(artifact_id=name)
     download = backend.artifact_service.DownloadArtifact(request, metadata=bearer(STUDIO))
     await anext(aiter(download))
