@@ -25,7 +25,7 @@ from telefuser_grpc.scheduler.desk import Desk
 from telefuser_grpc.scheduler.expiry import Expiry
 from telefuser_grpc.scheduler.janitor import Janitor
 from telefuser_grpc.scheduler.library import Library
-from telefuser_grpc.scheduler.room import GuardedInputs
+from telefuser_grpc.scheduler.room import GuardedInputs, GuardedUploads
 from telefuser_grpc.scheduler.scheduler import Scheduler
 from telefuser_grpc.scheduler.service import Service
 from telefuser_grpc.server.image_to_video.memory import DeviceMemory
@@ -162,7 +162,7 @@ class App:
             tasks=desk,
             admission=admission,
             library=Library(tasks=desk, artifacts=artifacts, root=str(self._root)),
-            uploads=uploads,
+            uploads=GuardedUploads(uploads, janitor),
             service=Service(
                 facts=self._facts,
                 tasks=desk,

@@ -11,6 +11,7 @@ from telefuser_grpc.cli.config import config
 from telefuser_grpc.cli.demo import demo
 from telefuser_grpc.cli.gateway import app as gateway
 from telefuser_grpc.cli.output import print_error
+from telefuser_grpc.cli.pipelines import pipelines
 from telefuser_grpc.cli.scan import scan
 from telefuser_grpc.cli.serve import serve
 from telefuser_grpc.cli.tasks import (
@@ -82,6 +83,7 @@ def _options(
 
 app.command(rich_help_panel=SERVING)(demo)
 app.command(rich_help_panel=SERVING)(serve)
+app.command(rich_help_panel=SERVING)(pipelines)
 app.command(rich_help_panel=SERVING)(validate)
 app.command(rich_help_panel=SERVING)(scan)
 app.command(rich_help_panel=SERVING)(config)

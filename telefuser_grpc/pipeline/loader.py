@@ -74,7 +74,7 @@ def load(
     Raises:
         PipelineLoadError
     """
-    module = _import(path)
+    module = import_file(path)
     runner = asyncio.Runner()
     try:
         contract = _read_contract(module, task=task, stem=path.stem)
@@ -92,7 +92,8 @@ def load(
     )
 
 
-def _import(path: Path) -> ModuleType:
+def import_file(path: Path) -> ModuleType:
+    """Runs a pipeline file as a module of its own name. Raises PipelineLoadError."""
     if not path.is_file():
         raise PipelineLoadError(f"Pipeline file {path.name} does not exist")
     absolute = str(path.absolute())
@@ -110,8 +111,19 @@ def _import(path: Path) -> ModuleType:
     return module
 
 
+def declared_contract(module: ModuleType, *, stem: str) -> PipelineContract | None:
+    """Returns the contract that a file declares, if it does. Raises PipelineLoadError."""
+    declared = _declaration(module)
+    if declared is None or isinstance(declared, PipelineContract):
+        return declared
+    try:
+        return PipelineContract.parse(declared, stem=stem)
+    except ContractError as error:
+        raise PipelineLoadError(f"Pipeline contract: {error}") from error
+
+
 def _read_contract(module: ModuleType, *, task: str | None, stem: str) -> PipelineContract:
-    contract = _declared_contract(module, stem=stem)
+    contract = declared_contract(module, stem=stem)
     if contract is None:
         return PipelineContract.legacy(_known(task or DEFAULT_TASK), stem=stem)
     if task is not None and task not in contract.tasks:
@@ -127,16 +139,6 @@ def _known(task: str) -> str:
         names = ", ".join(DEFAULT_INPUTS)
         raise PipelineLoadError(f"Task '{task}' is unknown; name one of {names}, or a contract")
     return task
-
-
-def _declared_contract(module: ModuleType, *, stem: str) -> PipelineContract | None:
-    declared = _declaration(module)
-    if declared is None or isinstance(declared, PipelineContract):
-        return declared
-    try:
-        return PipelineContract.parse(declared, stem=stem)
-    except ContractError as error:
-        raise PipelineLoadError(f"Pipeline contract: {error}") from error
 
 
 def _declaration(module: ModuleType) -> Mapping[str, Any] | PipelineContract | None:

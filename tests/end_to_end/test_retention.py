@@ -15,6 +15,7 @@ from telefuser_grpc.storage.sqlite_tasks import SqliteTaskStore
 from tests.end_to_end.conftest import PUPPET
 from tests.end_to_end.gates import Gate
 from tests.fakes.builders import ended, make_artifact, make_task, started
+from tests.fakes.media_files import still
 from tests.fakes.service import Service
 
 LONG_AGO = datetime.now(UTC) - timedelta(days=1)
@@ -186,6 +187,8 @@ def test_new_tasks_are_refused_below_the_reserve_and_leave_nothing(cache: Path) 
     ):
         with pytest.raises(StorageFull):
             client.create("t2v", "p")
+        with pytest.raises(StorageFull):
+            client.upload(still())
         refused = http.post("/v1/tasks/create", json={"task": "t2v", "prompt": "p"})
         listed = list(client.list())
 
@@ -193,3 +196,4 @@ def test_new_tasks_are_refused_below_the_reserve_and_leave_nothing(cache: Path) 
     assert int(refused.headers["retry-after"]) >= 1
     assert listed == []
     assert not (cache / "tasks").exists()
+    assert not (cache / "uploads").exists()
