@@ -27,7 +27,7 @@ def _at(path: str, **more: Any) -> Callable[[Things], dict[str, Any]]:
 
 
 def _task(things: Things) -> dict[str, Any]:
-    return {"task": "i2v", "first_image_path": f"upload:{things.upload}"}
+    return {"task": "i2v", "task_id": things.film, "first_image_path": f"upload:{things.upload}"}
 
 
 def _image(things: Things) -> dict[str, str]:
@@ -50,6 +50,7 @@ RPCS: Mapping[str, Row] = {
     "telefuser.v1.TaskService.CreateTask": Row(
         lambda things: {
             "kind": "i2v",
+            "taskId": things.film,
             "inputs": {"first_image_path": {"uploadId": things.upload}},
             "requestId": things.request_id,
         }
@@ -169,7 +170,7 @@ ROUTES: Mapping[tuple[str, str], Row] = {
     ("GET", "/v1/models"): Row(_at("/v1/models")),
     ("GET", "/v1/models/{model=**}"): Row(_at("/v1/models/{film}")),
     ("POST", "/v1/videos"): Row(_at("/v1/videos", json=_video)),
-    ("GET", "/v1/videos"): Row(_at("/v1/videos"), owner_learns=True),
+    ("GET", "/v1/videos"): Row(_at("/v1/videos?after={film}"), owner_learns=True),
     ("GET", "/v1/videos/{video_id}"): Row(_at("/v1/videos/{film}"), owner_learns=True),
     ("DELETE", "/v1/videos/{video_id}"): Row(_at("/v1/videos/{film}")),
     ("GET", "/v1/videos/{video_id}/content"): Row(

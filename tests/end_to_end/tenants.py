@@ -12,6 +12,7 @@ from google.protobuf import json_format
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from tests.fakes.service import PATIENCE_SECONDS, Service
 
@@ -103,6 +104,13 @@ class Caller:
             return _first(answer) if method.server_streaming else answer
         except grpc.RpcError as error:
             return _told(error)
+
+    def services(self) -> set[str]:
+        """Returns the names of the services that the server says it has."""
+        stub = reflection_pb2_grpc.ServerReflectionStub(self._channel)
+        asked = iter([reflection_pb2.ServerReflectionRequest(list_services="")])
+        answers = stub.ServerReflectionInfo(asked, metadata=self._metadata)
+        return {each.name for each in next(answers).list_services_response.service}
 
     def send(self, verb: str, asked: Mapping[str, Any]) -> bytes:
         """Sends a request, and returns head and body of the answer, of a stream its beginning."""

@@ -140,6 +140,12 @@ def test_every_rpc_has_a_row() -> None:
     assert RPCS.keys() == METHODS.keys()
 
 
+def test_every_service_that_is_offered_has_rows(world: World) -> None:
+    offered = {each for each in world.alice.services() if not each.startswith("grpc.")}
+
+    assert offered == {name.rpartition(".")[0] for name in RPCS}
+
+
 def test_every_documented_path_has_a_row() -> None:
     assert ROUTES.keys() == {(each.verb, each.path_template) for each in http_routes()}
 
@@ -198,6 +204,24 @@ def test_task_of_another_cannot_be_repeated(world: World) -> None:
         )
 
     assert mine.id == again.id != theirs.id
+
+
+def test_id_of_another_can_be_chosen_and_names_ones_own(world: World) -> None:
+    with (
+        Client(world.service.target, api_key=ALICE) as alice,
+        Client(world.service.target, api_key=BOB) as bob,
+    ):
+        hers = alice.get(world.things.image)
+        for id_ in (world.things.image, world.nothing.image):
+            assert bob.create("t2i", "of bob", task_id=id_).id == id_
+        mine = bob.wait(world.things.image)
+
+        assert (mine.id, mine.state) == (world.things.image, TaskState.COMPLETED)
+        assert alice.get(world.things.image) == hers
+        for id_ in (world.things.image, world.nothing.image):
+            bob.wait(id_)
+            bob.delete(id_)
+    world.check_unharmed()
 
 
 def test_owner_may_do_what_strangers_may_not(world: World) -> None:
