@@ -64,6 +64,11 @@ def pool(settings: Settings, pipeline: Path) -> LocalReplicaPool:
     telemetry = ReplicaTelemetry(
         log_format=settings.log_format,
         log_level=settings.log_level,
+        log_sink=settings.log_sink,
+        log_file=str(settings.log_file.absolute()) if settings.log_file else "",
+        log_syslog_host=settings.log_syslog_host,
+        log_syslog_port=settings.log_syslog_port,
+        log_syslog_facility=settings.log_syslog_facility,
         trace_endpoint=settings.otlp_endpoint,
         service_name=settings.service_name,
     )
@@ -81,6 +86,7 @@ def pool(settings: Settings, pipeline: Path) -> LocalReplicaPool:
         replica_max_rss_bytes=settings.replica_max_rss_bytes,
         warmup=settings.warmup,
         options=_model_options(settings),
+        temporary=settings.cache_dir.absolute() / "replicas",
         command=(*COMMAND, telemetry.argument),
     )
 

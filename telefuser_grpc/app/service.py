@@ -5,9 +5,7 @@ import gc
 import os
 import signal
 import sys
-import tempfile
 from contextlib import AsyncExitStack
-from pathlib import Path
 
 import grpc
 import structlog
@@ -16,6 +14,7 @@ import uvloop
 from telefuser_grpc import __version__
 from telefuser_grpc.app import parts
 from telefuser_grpc.app.keys import LiveKeys, key_check, key_source, warn_of_openness
+from telefuser_grpc.app.runtime import runtime_folder
 from telefuser_grpc.config import ConfigError, Settings
 from telefuser_grpc.errors import NoCapacity, TeleFuserError
 from telefuser_grpc.gateway.options import GatewayError
@@ -196,7 +195,7 @@ class App:
         )
         if settings.otlp_endpoint:
             interceptors.insert(0, TracingInterceptor())
-        runtime = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="telefuser-")))
+        runtime = stack.enter_context(runtime_folder(self._root))
         socket = runtime / "server.sock"
         address = f"unix:{socket}" if settings.gateway else f"{settings.host}:{settings.port}"
         keys = self._keys

@@ -51,7 +51,9 @@ def _easiest(contract: PipelineContract) -> TaskContract | None:
 
 def _job(task: TaskContract, folder: Path) -> Job:
     fields = {
-        name: each.default for name, each in task.parameters.items() if each.default is not None
+        name: each.default
+        for name, each in task.parameters.items()
+        if each.exposed and each.default is not None
     }
     return Job(
         task_id="warmup",

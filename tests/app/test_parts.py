@@ -1,5 +1,6 @@
 """Every setting reaches the part that it is about."""
 
+import json
 from collections.abc import Callable
 from operator import attrgetter
 from pathlib import Path
@@ -33,7 +34,7 @@ PARTS: dict[str, Callable[[Settings], Any]] = {
     "keys": keys.key_source,
 }
 READ_BY_THE_APP = {
-    *("cache_dir", "gateway", "public_base_url", "enable_openai_api", "trust_gateway"),
+    *("gateway", "public_base_url", "enable_openai_api", "trust_gateway"),
     *("enable_metrics", "enable_stage_metrics"),
 }
 READ_BEFORE_THE_START = {"allow_unsafe", "strict_validation", "max_ppl_size"}
@@ -154,6 +155,31 @@ def test_devices_are_shared_by_the_replicas(told: dict[str, Any]) -> None:
 
     pool = told["LocalReplicaPool"]
     assert (pool.parallelism, pool.replicas, len(pool.devices)) == (2, 2, 2)
+
+
+def test_replicas_keep_their_temporary_files_in_the_cache(told: dict[str, Any]) -> None:
+    parts.pool(Settings(cache_dir=Path("c")), HERE)
+
+    assert told["LocalReplicaPool"].temporary == Path.cwd() / "c" / "replicas"
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"log_sink": "file", "log_file": HERE},
+        {"log_sink": "syslog", "log_syslog_host": "h", "log_syslog_port": 15},
+        {"log_syslog_facility": "local0"},
+    ],
+)
+def test_replicas_log_where_the_settings_say(
+    told: dict[str, Any], settings: dict[str, Any]
+) -> None:
+    parts.pool(Settings(**settings), HERE)
+
+    telemetry = json.loads(told["LocalReplicaPool"].command[-1])
+    assert {name: telemetry[name] for name in settings} == {
+        name: str(each) if isinstance(each, Path) else each for name, each in settings.items()
+    }
 
 
 def test_what_is_switched_off_is_not_made() -> None:

@@ -64,6 +64,23 @@ def scratch_of(service: Service, task: Task) -> list[Path]:
     return list(service.cache.glob(f"tasks/{task.id}/tmp/*"))
 
 
+def left_of(service: Service) -> set[Path]:
+    """Returns the folders that a service needs only while it runs."""
+    return {(service.cache / "runtime").readlink(), *(service.cache / "replicas").iterdir()}
+
+
+def test_what_a_killed_server_leaves_goes_with_the_next_start(service: Service) -> None:
+    before = left_of(service)
+
+    service.kill()
+    left = left_of(service)
+    service.start()
+
+    assert left == before
+    assert all(each.is_dir() for each in left_of(service))
+    assert not any(each.exists() for each in left)
+
+
 def test_right_after_the_acknowledgement(service: Service, client: Client, tmp_path: Path) -> None:
     tasks = [client.create("t2v", f"{number}") for number in range(4)]
 
