@@ -93,6 +93,16 @@ def test_images_are_edited_with_a_mask(http: httpx.Client) -> None:
     assert picture(answer.json()["data"][0]["b64_json"]).size == (30, 6)
 
 
+def test_images_of_an_edit_are_named_in_json(http: httpx.Client) -> None:
+    content = base64.b64encode(still()).decode()
+    images = [{"image_url": f"data:image/png;base64,{content}"}, content]
+
+    answer = http.post(EDITS, json={"prompt": "in blue", "images": images, "n": 2})
+
+    assert answer.status_code == 200, answer.text
+    assert len(answer.json()["data"]) == 2
+
+
 def test_image_is_varied(http: httpx.Client) -> None:
     answer = http.post("/v1/images/variations", data={"n": "2"}, files={"image": PICTURE})
 
@@ -162,7 +172,8 @@ def test_caller_who_goes_away_ends_the_task(
             400,
             "image",
         ),
-        (EDITS, {"json": {"prompt": "p"}}, 415, None),
+        (EDITS, {"json": {"prompt": "p"}}, 422, "images"),
+        (EDITS, {"content": b"x", "headers": {"content-type": "text/plain"}}, 415, None),
     ],
 )
 def test_bad_request_has_the_official_error_and_the_documented_detail(
