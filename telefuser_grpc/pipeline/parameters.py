@@ -69,6 +69,13 @@ def guidance(default: float, *, minimum: float = 1.0, maximum: float = 20.0) -> 
     }
 
 
+def guidance_of_detail(default: float) -> Declared:
+    """Declares the guidance of a second denoiser, which takes over from the first."""
+    return guidance(default) | {
+        "description": "As guidance_scale, for the later steps, which bring out the detail."
+    }
+
+
 def seconds(default: int, *, maximum: int, minimum: int = 1) -> Declared:
     """Declares the length of a clip."""
     return {
@@ -114,6 +121,20 @@ def choice(default: str, choices: Sequence[str], description: str) -> Declared:
 def resolution(default: str, choices: Sequence[str]) -> Declared:
     """Declares the size of the result."""
     return choice(default, choices, "Size of the result: its pixels, in the aspect that is asked.")
+
+
+def resolution_of_image(default: str, choices: Sequence[str]) -> Declared:
+    """Declares the size of a result that is shaped like a picture which is given."""
+    return choice(default, choices, "Size of the result: its pixels, in the picture's aspect.")
+
+
+def exact_size(choices: Sequence[str]) -> Declared:
+    """Declares the size of a result in pixels, for a model that has one for each aspect ratio."""
+    return {
+        "type": "string",
+        "enum": list(choices),
+        "description": "Exact width and height, in place of aspect_ratio.",
+    }
 
 
 def aspect_ratio(default: str = "16:9", choices: Sequence[str] = ASPECT_RATIOS) -> Declared:

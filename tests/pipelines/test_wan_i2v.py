@@ -1,0 +1,68 @@
+"""Wan image-to-video, every file served with a tiny model."""
+
+import base64
+from collections.abc import Iterator
+
+import pytest
+
+from tests.fakes.media_files import still
+from tests.pipelines.serving import Served, serve
+
+pytest.importorskip("diffusers")
+
+TALL = "data:image/png;base64," + base64.b64encode(still(width=60, height=85)).decode()
+CLIP = {"first_image_path": TALL, "width": 64, "num_frames": 5, "num_inference_steps": 3}
+MODELS = {
+    "wan21_i2v_14b_480p.py": "save_wan21_i2v",
+    "wan21_i2v_14b_720p.py": "save_wan21_i2v",
+    "wan22_i2v_a14b.py": "save_wan22_i2v",
+}
+
+
+@pytest.fixture(scope="module", params=MODELS)
+def served(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Served]:
+    from tests.pipelines.tiny import wan
+
+    folder = tmp_path_factory.mktemp("wan_i2v")
+    with serve(request.param, folder, getattr(wan, MODELS[request.param])) as served:
+        yield served
+
+
+def test_clip_is_shaped_like_the_picture(served: Served) -> None:
+    made = served.make(**CLIP)
+
+    assert made.frames == [(64, 96)] * 5
+    assert made.fps == 16
+    assert made.steps == [1, 2, 3]
+    assert "preview" in {event.name for event in made.events}
+
+
+def test_exact_size_goes_before_the_shape_of_the_picture(served: Served) -> None:
+    made = served.make(**CLIP | {"height": 64, "num_inference_steps": 1})
+
+    assert made.frames == [(64, 64)] * 5
+
+
+def test_same_seed_gives_the_same_bytes_whatever_ran_before(served: Served) -> None:
+    first = served.make(**CLIP, seed=7)
+    other = served.make(**CLIP, seed=8)
+    ended = served.cancel_at_first_step(**CLIP | {"num_inference_steps": 100})
+
+    assert served.make(**CLIP, seed=7).data == first.data != other.data
+    assert ended == "cancelled"
+
+
+def test_clip_without_a_picture_is_refused(served: Served) -> None:
+    answer = served.post(task="i2v", num_frames=5)
+
+    assert answer.status_code == 400
+    assert "first_image_path" in answer.text
+
+
+def test_frames_that_the_model_cannot_make_are_refused(served: Served) -> None:
+    answer = served.post(**CLIP | {"num_frames": 24})
+
+    assert answer.status_code == 422
+    assert answer.json()["detail"][0]["loc"] == ["body", "num_frames"]
