@@ -21,12 +21,11 @@ from telefuser_grpc.errors import (
     TaskTimeout,
     TeleFuserError,
 )
+from telefuser_grpc.scheduler.batching import Batches, Place
 from telefuser_grpc.scheduler.estimates import Estimates
 from telefuser_grpc.scheduler.limits import Limits, NoCapacityPolicy
 from telefuser_grpc.scheduler.ports import (
     ArtifactStore,
-    Replica,
-    ReplicaPool,
     Run,
     StaleAttempt,
     TaskStore,
@@ -47,7 +46,7 @@ class World:
     """
 
     tasks: TaskStore
-    replicas: ReplicaPool
+    batches: Batches
     artifacts: ArtifactStore
     limits: Limits
     clock: Callable[[], datetime]
@@ -129,14 +128,13 @@ class Execution:
         finally:
             self._run = None
 
-    async def _leased(self, lease: AsyncExitStack) -> Replica:
+    async def _leased(self, lease: AsyncExitStack) -> Place:
         with span("task.queue"):
             if lane := self._world.lanes.get(self.task.output_name.partition("/")[0]):
                 await lease.enter_async_context(lane)
-            waits_again = self.task.attempt > 0
-            return await lease.enter_async_context(self._world.replicas.lease(first=waits_again))
+            return await lease.enter_async_context(self._world.batches.place(self.task))
 
-    async def _begin(self, replica: Replica) -> Run:
+    async def _begin(self, replica: Place) -> Run:
         """Starts the run while the disk takes its start: a crash ends the run with the server."""
         async with self._lock:
             starting = self.task.start(replica.id, self._world.clock())
@@ -176,7 +174,9 @@ class Execution:
             await run.stop(limits.cancel_seconds)
             raise TaskTimeout(limits.task_seconds) from None
         artifacts = await self._adopt(files)
-        self._world.estimates.learn(self.task.kind, report.inference_seconds)
+        self._world.estimates.learn(
+            self.task.kind, report.inference_seconds, batch_size=report.batch_size
+        )
         await self._end(lambda task: task.complete(artifacts, report, self._world.clock()))
 
     async def _outlast(self, lack: NoCapacity) -> None:

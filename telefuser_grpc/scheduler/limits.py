@@ -23,6 +23,7 @@ class Limits:
         stall_seconds: How long a run may be silent between two steps, at least.
         cancel_seconds: How long a replica may take to stop before it is killed.
         drain_seconds: How long running tasks may go on when the server stops.
+        batch_size: The most tasks that are made together; 0 for what the contract says.
         together: How many tasks may run at once whose outputs are to lie in a folder of that name.
         no_capacity: Whether tasks that no replica is left for fail, or wait for the next server.
     """
@@ -33,5 +34,6 @@ class Limits:
     stall_seconds: float = 60.0
     cancel_seconds: float = 5.0
     drain_seconds: float = 5.0
+    batch_size: int = 0
     together: Mapping[str, int] = field(default_factory=dict)
     no_capacity: NoCapacityPolicy = NoCapacityPolicy.FAIL

@@ -9,6 +9,7 @@ from telefuser_grpc.domain.queue import Queue
 from telefuser_grpc.domain.replica import ReplicaState
 from telefuser_grpc.domain.task import Task, TaskState
 from telefuser_grpc.errors import NoCapacity, QueueFull, ReplicaDied, ShuttingDown
+from telefuser_grpc.scheduler.batching import Batches
 from telefuser_grpc.scheduler.estimates import Estimates
 from telefuser_grpc.scheduler.execution import Execution, World
 from telefuser_grpc.scheduler.limits import Limits
@@ -18,7 +19,7 @@ RUNNING_STATES = (TaskState.PROCESSING, TaskState.CANCELLING)
 
 
 class Scheduler:
-    """Runs each admitted task on one leased replica, first come, first served."""
+    """Runs each admitted task on a leased replica, first come, first served."""
 
     def __init__(
         self,
@@ -30,9 +31,10 @@ class Scheduler:
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._group = asyncio.TaskGroup()
+        self._replicas = replicas
         self._world = World(
             tasks=tasks,
-            replicas=replicas,
+            batches=Batches(replicas=replicas, limits=limits),
             artifacts=artifacts,
             limits=limits,
             clock=clock,
@@ -69,7 +71,7 @@ class Scheduler:
         """
         if self._is_closing:
             raise ShuttingDown
-        if self._world.replicas.is_lost:
+        if self._replicas.is_lost:
             raise NoCapacity
         if len(self._executions) + self._reserved >= self.limits.queue:
             raise QueueFull(self.limits.queue, self._seconds_to_room())
@@ -123,7 +125,7 @@ class Scheduler:
     def queue(self) -> Queue:
         """Returns what waits and what runs, with expected starts where they can be told."""
         waiting, running = self._in(TaskState.PENDING), self._in(*RUNNING_STATES)
-        status = self._world.replicas.status()
+        status = self._replicas.status()
         alive = sum(replica.state is not ReplicaState.DEAD for replica in status)
         starts = self._world.estimates.starts(
             waiting, running, replicas=alive, now=self._world.clock()

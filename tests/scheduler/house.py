@@ -1,5 +1,7 @@
 """What the scheduler's tests arrange and ask."""
 
+from typing import Any
+
 from telefuser_grpc.domain.task import StateChange, Task, TaskState
 from telefuser_grpc.scheduler.limits import Limits
 from telefuser_grpc.scheduler.scheduler import Scheduler
@@ -27,9 +29,9 @@ class House:
         self.artifacts = artifacts
         self.scheduler = Scheduler(tasks=tasks, replicas=pool, artifacts=artifacts, limits=limits)
 
-    async def submit(self, *scripts: Script, task_id: str = "") -> Task:
+    async def submit(self, *scripts: Script, task_id: str = "", **changes: Any) -> Task:
         """Stores and submits a task that follows a script at each attempt."""
-        task = make_task(task_id)
+        task = make_task(task_id, **changes)
         self.pool.scripts[task.id] = list(scripts)
         stored = await self.tasks.create(task)
         self.scheduler.submit(stored)

@@ -52,3 +52,15 @@ def test_room_is_never_expected_in_less_than_a_second() -> None:
 
 def test_no_capacity_means_no_expectation() -> None:
     assert Estimates().starts([make_task()], [], replicas=0, now=NOW) == {}
+
+
+def test_a_replica_that_makes_several_is_free_after_all_of_them() -> None:
+    estimates = Estimates()
+    estimates.learn("t2v", 10.0, batch_size=2)
+    running = [started(make_task()), started(make_task())]
+    first, second = make_task(), make_task()
+
+    starts = estimates.starts([first, second], running, replicas=1, now=LATER)
+
+    assert starts[first.id] == LATER + timedelta(seconds=10)
+    assert starts[second.id] == LATER + timedelta(seconds=15)
