@@ -1,38 +1,62 @@
 """Finds the directory of a diffusers model and tells what is wrong with it before it is loaded."""
 
+import inspect
 import json
 from collections.abc import Iterator, Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from telefuser_grpc.pipeline.loader import PipelineLoadError
 from telefuser_grpc.pipeline.options import ModelOptions
+from telefuser_grpc.pipeline.weights import fault_of, weight_files
 
 INDEX = "model_index.json"
-POINTER = b"version https://git-lfs"
+VOCABULARIES = ("tokenizer.json", "vocab.json", "vocab.txt", "*.model")
+LIBRARIES = ("diffusers", "transformers")
+SETTINGS = {
+    "Scheduler": ("scheduler_config.json",),
+    "Tokenizer": VOCABULARIES,
+    "TokenizerFast": VOCABULARIES,
+    "Processor": ("*processor_config.json",),
+    "Extractor": ("preprocessor_config.json",),
+}
+"""Of which files a part without weights needs one, by the end of its class's name."""
 
 
-class ModelUnusable(Exception):
-    """A model cannot be served; the message says what to download or change."""
+class ModelUnusable(PipelineLoadError):
+    """A model cannot be served; the message says what to download or change, and no path."""
 
 
-def find_checkpoint(default: str, options: ModelOptions) -> Path | str:
-    """Returns the directory of a model, or its hub id where only the hub's cache may have it.
+def find_checkpoint(default: str, options: ModelOptions) -> Path:
+    """Returns the directory of a model: as named, in the models folder, or in the hub's cache.
 
     Args:
-        default: The hub id of the pipeline file's own model.
+        default: The hub id of the pipeline file's own model, or its directory.
+
+    Raises:
+        ModelUnusable: It is in none of these.
     """
     wanted = options.model or default
-    places = [Path(wanted).expanduser()] if options.model else []
+    is_named = options.model or Path(default).is_absolute()
+    places = [Path(wanted).expanduser()] if is_named else []
     if options.models_folder:
         places.append(Path(options.models_folder).expanduser() / wanted)
-    found = next((place for place in places if place.is_dir()), None)
-    if found is None and _is_path(wanted):
-        raise ModelUnusable(f"There is no directory {wanted!r}; set TELEFUSER_MODEL to one")
-    return wanted if found is None else found
+    found = next((place for place in places if place.is_dir()), None) or _cached(wanted)
+    if found is None and options.model:
+        raise ModelUnusable(
+            f"TELEFUSER_MODEL names {_short(wanted)!r}, which is no directory; "
+            f"{how_to_get(default)}"
+        )
+    if found is None:
+        raise ModelUnusable(f"The model {_short(wanted)} is not here; {how_to_get(default)}")
+    return found
 
 
 def how_to_get(hub_id: str) -> str:
     """Says how an operator gets a model."""
+    if Path(hub_id).is_absolute():
+        return "put it where the pipeline file says, or name its directory with TELEFUSER_MODEL"
     return (
         f"download it with `hf download {hub_id} --local-dir models/{hub_id}` and set "
         "TELEFUSER_MODELS_FOLDER=models, or name its directory with TELEFUSER_MODEL"
@@ -47,84 +71,143 @@ def check_checkpoint(folder: Path, *, default: str, class_names: tuple[str, ...]
         class_names: The pipeline classes whose directories have the right parts.
 
     Raises:
-        ModelUnusable: It is empty, of another family, or files are missing.
+        ModelUnusable: It is empty, of another family, files are missing, or it is too new.
     """
     index = _read_index(folder, default)
     name = index.get("_class_name", "?")
     if name not in class_names:
         raise ModelUnusable(
-            f"The model in {folder.name!r} is a {name}, and this file serves "
+            f"The model in {title(folder)!r} is a {name}, and this file serves "
             f"{' or '.join(class_names)}; {how_to_get(default)}"
         )
-    if missing := sorted(_missing_files(folder, index)):
+    if unknown := sorted(_unknown(index, str(name))):
+        raise too_new(folder, f"{', '.join(unknown)} in {INDEX}", index)
+    if faults := sorted(_faults(folder, index)):
         raise ModelUnusable(
-            f"The model in {folder.name!r} is not whole, {', '.join(missing[:5])} "
-            f"{'is' if len(missing) == 1 else 'are'} missing; {how_to_get(default)} "
-            "(a download that broke off goes on where it stopped)"
+            f"The model in {title(folder)!r} is not whole: {'; '.join(faults[:5])}; "
+            f"{how_to_get(default)} (a download that broke off goes on where it stopped)"
         )
 
 
-def weight_bytes(folder: Path) -> int:
-    """Returns the size of all weights of a model."""
-    return sum(path.stat().st_size for path in folder.glob("*/*.safetensors"))
+def parts_of(folder: Path) -> list[Path]:
+    """Returns the folders of a checked model that are loaded."""
+    return [folder / part for part in _parts(json.loads((folder / INDEX).read_text()))]
 
 
-def _is_path(text: str) -> bool:
-    return text.startswith((".", "/", "~")) or text.count("/") != 1
+def too_new(folder: Path, what: str, index: Mapping[str, Any] | None = None) -> ModelUnusable:
+    """Returns the error of a model that these libraries do not know all of."""
+    import diffusers
+    import transformers
+
+    made_with = (index or {}).get("_diffusers_version", "")
+    return ModelUnusable(
+        f"The model in {title(folder)!r} cannot be read by diffusers {diffusers.__version__} and "
+        f"transformers {transformers.__version__}: {what}; if it is newer than these"
+        f"{f' (it was made with diffusers {made_with})' if made_with else ''}, run "
+        "`pip install --upgrade diffusers transformers`, else download it again"
+    )
+
+
+def title(folder: Path) -> str:
+    """Returns what a directory is called; in the hub's cache that is two levels up."""
+    return folder.parents[1].name if folder.parent.name == "snapshots" else folder.name
+
+
+def _cached(hub_id: str) -> Path | None:
+    from huggingface_hub import snapshot_download  # a replica's, heavy
+
+    try:
+        return Path(snapshot_download(hub_id, local_files_only=True))
+    except (OSError, ValueError):  # it is not there, or such a text is no id
+        return None
+
+
+def _short(place: str) -> str:
+    """Returns a hub id as it is, and the end of a path."""
+    is_path = place.startswith((".", "/", "~")) or place.count("/") != 1
+    return Path(place).name if is_path else place
 
 
 def _read_index(folder: Path, default: str) -> Mapping[str, Any]:
     path = folder / INDEX
     if not path.is_file():
         raise ModelUnusable(
-            f"The directory {folder.name!r} holds no diffusers model: it has no {INDEX}; "
+            f"The directory {title(folder)!r} holds no diffusers model: it has no {INDEX}; "
             f"{how_to_get(default)}"
         )
-    try:
-        index: dict[str, Any] = json.loads(path.read_text())
-    except ValueError:
+    index = _read_object(path)
+    if index is None:
         raise ModelUnusable(
-            f"{INDEX} in {folder.name!r} is no JSON; {how_to_get(default)}"
-        ) from None
+            f"{INDEX} in {title(folder)!r} is no JSON object; {how_to_get(default)}"
+        )
     return index
 
 
-def _missing_files(folder: Path, index: Mapping[str, Any]) -> Iterator[str]:
-    for part, origin in index.items():
-        if part.startswith("_") or not isinstance(origin, list) or None in origin:
-            continue
-        if not (folder / part).is_dir():
-            yield part
-            continue
-        yield from _missing_weights(folder / part)
+def _read_object(path: Path) -> Mapping[str, Any] | None:
+    try:
+        read = json.loads(path.read_text())
+    except ValueError:
+        return None
+    return read if isinstance(read, dict) else None
 
 
-def _missing_weights(part: Path) -> Iterator[str]:
-    for each in part.glob("*.index.json"):
-        for name in sorted(set(json.loads(each.read_text())["weight_map"].values())):
+def _parts(index: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
+    """Returns library and class of every part that is there."""
+    return {
+        part: (str(origin[0]), str(origin[1]))
+        for part, origin in index.items()
+        if isinstance(origin, list) and len(origin) == 2 and None not in origin
+    }
+
+
+def _unknown(index: Mapping[str, Any], name: str) -> Iterator[str]:
+    for library, class_name in _parts(index).values():
+        if library in LIBRARIES and _class_of(library, class_name) is None:
+            yield f"the class {library}.{class_name}"
+    pipeline = _class_of("diffusers", name)
+    known = inspect.signature(pipeline.__init__).parameters if pipeline else index
+    for key, value in index.items():
+        if not key.startswith("_") and value != [None, None] and key not in known:
+            yield f"the key {key!r}"
+
+
+def _class_of(library: str, name: str) -> Any:
+    """Returns a class of a library that is read; None if it has none of that name."""
+    return getattr(import_module(library), name, None) if library in LIBRARIES else None
+
+
+def _faults(folder: Path, index: Mapping[str, Any]) -> Iterator[str]:
+    for name, (library, class_name) in _parts(index).items():
+        part = folder / name
+        if not part.is_dir():
+            yield f"{name} is missing"
+            continue
+        yield from _faults_of_weights(part)
+        for wanted in _wanted(_class_of(library, class_name)):
+            if not any(any(part.glob(pattern)) for pattern in wanted):
+                yield f"{name}/{' or '.join(wanted)} is missing"
+
+
+def _faults_of_weights(part: Path) -> Iterator[str]:
+    for path in weight_files(part):
+        if fault := fault_of(path):
+            yield f"{part.name}/{path.name} {fault}"
+    for path in part.glob("*model.safetensors.index.json"):
+        listed = (_read_object(path) or {}).get("weight_map")
+        if not isinstance(listed, dict):
+            yield f"{part.name}/{path.name} lists no weights"
+            continue
+        for name in set(listed.values()):
             if not (part / name).is_file():
-                yield f"{part.name}/{name}"
-    if _is_model(part) and not any(part.glob("*.safetensors*")) and not any(part.glob("*.bin")):
-        yield f"{part.name}/*.safetensors"
-    for each in part.glob("*.safetensors"):
-        if _is_broken(each):
-            yield f"{part.name}/{each.name}"
+                yield f"{part.name}/{name} is missing"
 
 
-def _is_model(part: Path) -> bool:
-    return (part / "config.json").is_file() and not (part / "tokenizer_config.json").is_file()
+def _wanted(part_class: Any) -> Iterator[tuple[str, ...]]:
+    """Yields of which files a part of a class needs one."""
+    from torch.nn import Module
 
-
-def _is_broken(weights: Path) -> bool:
-    """Tells whether a safetensors file is a pointer, or shorter than its header says."""
-    with weights.open("rb") as file:
-        head = file.read(8)
-        length = int.from_bytes(head, "little")
-        if head == POINTER[:8] or not 0 < length < weights.stat().st_size:
-            return True
-        try:
-            entries = json.loads(file.read(length))
-        except ValueError:
-            return True
-    ends = [each["data_offsets"][1] for name, each in entries.items() if name != "__metadata__"]
-    return weights.stat().st_size < 8 + length + max(ends, default=0)
+    name = getattr(part_class, "__name__", "")
+    if isinstance(part_class, type) and issubclass(part_class, Module):
+        yield ("config.json",)
+        yield ("*.safetensors*", "*.bin*")
+    yield from (files for end, files in SETTINGS.items() if name.endswith(end))

@@ -6,23 +6,19 @@ from typing import Any, TypeVar
 
 import structlog
 
+from telefuser_grpc.errors import OutOfMemory
 from telefuser_grpc.pipeline.checkpoint import (
     ModelUnusable,
     check_checkpoint,
     find_checkpoint,
-    how_to_get,
-    weight_bytes,
+    title,
+    too_new,
 )
+from telefuser_grpc.pipeline.failure import failure_of, public_message
 from telefuser_grpc.pipeline.loras import add_loras
+from telefuser_grpc.pipeline.memory import check_memory, out_of_memory
 from telefuser_grpc.pipeline.options import ModelOptions
-from telefuser_grpc.pipeline.tuning import (
-    denoisers,
-    device,
-    free_bytes,
-    place,
-    quantization_config,
-    tune,
-)
+from telefuser_grpc.pipeline.tuning import denoisers, device, place, quantization_config, tune
 
 logger = structlog.get_logger()
 
@@ -52,76 +48,65 @@ def load_model(
     Raises:
         ModelUnusable: There is no such model, it is not whole, of another family, or does not fit.
     """
-    found = find_checkpoint(default, options)
-    if isinstance(found, Path):
-        names = (pipeline_class.__name__, *also)
-        check_checkpoint(found, default=default, class_names=names)
-        _check_memory(found, options, parallelism)
-    pipe: P = _read(pipeline_class, found, _settings(options, parallelism, float32) | parts)
-    add_loras(pipe, options.loras)
-    tune(pipe, options)
-    if parallelism == 1:
-        place(pipe, options)
-    logger.info("model loaded", model=str(options.model or default), denoisers=denoisers(pipe))
+    folder = find_checkpoint(default, options)
+    names = (pipeline_class.__name__, *also)
+    check_checkpoint(folder, default=default, class_names=names)
+    dtypes = _dtypes(options, float32)
+    widths = {name: dtype.itemsize for name, dtype in dtypes.items()}
+    check_memory(folder, options, parallelism=parallelism, widths=widths)
+    settings = {"dtype": dtypes, **_spread(options, parallelism), **_quantised(options), **parts}
+    try:
+        pipe: P = _read(pipeline_class, folder, settings)
+        add_loras(pipe, options.loras)
+        tune(pipe, options)
+        if "device_map" not in settings:
+            place(pipe, options)
+    except (RuntimeError, MemoryError) as error:
+        if isinstance(failure_of(error), OutOfMemory):
+            raise out_of_memory(options) from error
+        raise
+    logger.info("model loaded", model=title(folder), denoisers=denoisers(pipe), device=device())
     return pipe
 
 
-def _settings(options: ModelOptions, parallelism: int, float32: tuple[str, ...]) -> dict[str, Any]:
+def _dtypes(options: ModelOptions, float32: tuple[str, ...]) -> dict[str, Any]:
     import torch  # a replica's; the server process reads this module's neighbours only
 
-    default = "bfloat16" if device() == "cuda" else "float32"
-    dtype = getattr(torch, default if options.dtype == "auto" else options.dtype)
-    settings: dict[str, Any] = {
-        "torch_dtype": {"default": dtype} | dict.fromkeys(float32, torch.float32)
-    }
-    if parallelism > 1:
-        settings["device_map"] = "balanced"
-    if (config := quantization_config(options)) is not None:
-        settings["quantization_config"] = config
-    return settings
+    usual = "bfloat16" if device() == "cuda" else "float32"
+    dtype = getattr(torch, usual if options.dtype == "auto" else options.dtype)
+    return {"default": dtype} | dict.fromkeys(float32, torch.float32)
 
 
-def _read(pipeline_class: Any, found: Path | str, settings: Mapping[str, Any]) -> Any:
-    try:
-        return pipeline_class.from_pretrained(
-            found, local_files_only=isinstance(found, Path), **settings
+def _spread(options: ModelOptions, parallelism: int) -> dict[str, Any]:
+    if parallelism == 1 or device() == "cpu":
+        return {}
+    if options.offload != "none":
+        raise ModelUnusable(
+            f"TELEFUSER_OFFLOAD={options.offload} needs replicas of one device each; set it to "
+            "none, or make -g equal to -n"
         )
-    except OSError as error:
-        if isinstance(found, Path):
-            raise _unreadable(found, error) from error
-        raise ModelUnusable(f"The model {found} is not here; {how_to_get(found)}") from error
-    except (AttributeError, ValueError, KeyError, RuntimeError) as error:
-        if type(error).__name__ == "OutOfMemoryError":
-            raise _too_large() from error
-        raise _unreadable(Path(found), error) from error
+    return {"device_map": "balanced"}
 
 
-def _unreadable(folder: Path, error: Exception) -> ModelUnusable:
-    import diffusers
-    import transformers
-
-    return ModelUnusable(
-        f"The model in {folder.name!r} cannot be read by diffusers {diffusers.__version__} and "
-        f"transformers {transformers.__version__} ({error}); if it is newer than these, run "
-        "`pip install --upgrade diffusers transformers`, else download it again"
-    )
+def _quantised(options: ModelOptions) -> dict[str, Any]:
+    config = quantization_config(options)
+    return {} if config is None else {"quantization_config": config}
 
 
-def _check_memory(folder: Path, options: ModelOptions, parallelism: int) -> None:
-    """Refuses weights that cannot fit before minutes are spent on reading them."""
-    if options.offload != "none" or options.quantization != "none":
-        return
-    if weight_bytes(folder) * _growth(options) > free_bytes(parallelism):
-        raise _too_large()
+def _read(pipeline_class: Any, folder: Path, settings: Mapping[str, Any]) -> Any:
+    _hide_progress_bars()
+    try:
+        return pipeline_class.from_pretrained(folder, local_files_only=True, **settings)
+    except Exception as error:  # a model is anybody's files, and its readers raise anything
+        if isinstance(failure_of(error), OutOfMemory):
+            raise
+        raise too_new(folder, public_message(error)) from error
 
 
-def _growth(options: ModelOptions) -> float:
-    """How much larger weights, most often stored in 16 bits, are in memory."""
-    return 0.5 if options.dtype in ("bfloat16", "float16", "auto") else 1.0
+def _hide_progress_bars() -> None:
+    """Keeps a server's log to lines."""
+    from diffusers.utils.logging import disable_progress_bar as hide_those_of_diffusers
+    from transformers.utils.logging import disable_progress_bar as hide_those_of_transformers
 
-
-def _too_large() -> ModelUnusable:
-    return ModelUnusable(
-        "The model does not fit into the free memory; set TELEFUSER_OFFLOAD=model, or "
-        "TELEFUSER_QUANTIZATION=int8, or give each replica more devices (-g) or fewer replicas (-n)"
-    )
+    hide_those_of_diffusers()
+    hide_those_of_transformers()

@@ -1,9 +1,13 @@
 """What can be set on a loaded diffusers pipeline: its device, offload, caches and kernels."""
 
+from collections.abc import Callable
+from importlib.util import find_spec
 from typing import Any
 
 from telefuser_grpc.pipeline.checkpoint import ModelUnusable
+from telefuser_grpc.pipeline.failure import public_message
 from telefuser_grpc.pipeline.options import ModelOptions
+from telefuser_grpc.pipeline.step_cache import enable_step_cache
 
 DENOISERS = ("transformer", "transformer_2", "unet")
 
@@ -18,18 +22,6 @@ def device() -> str:
 def denoisers(pipe: Any) -> list[str]:
     """Names the parts of a pipeline that run once a step."""
     return [name for name in DENOISERS if getattr(pipe, name, None) is not None]
-
-
-def free_bytes(devices: int) -> int:
-    """Returns the free memory of the first devices together, of the machine without a GPU."""
-    import os
-
-    import torch
-
-    if not torch.cuda.is_available():
-        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    count = min(devices, torch.cuda.device_count())
-    return sum(torch.cuda.mem_get_info(number)[0] for number in range(count))
 
 
 def place(pipe: Any, options: ModelOptions) -> None:
@@ -54,16 +46,18 @@ def tune(pipe: Any, options: ModelOptions) -> None:
     Raises:
         ModelUnusable: The model's class cannot do what is asked; the message names the setting.
     """
+    parts = [getattr(pipe, name) for name in denoisers(pipe)]
     if options.vae_tiling:
-        _ability(getattr(pipe, "vae", None), "enable_tiling", "TELEFUSER_VAE_TILING")()
-    for part in (getattr(pipe, name) for name in denoisers(pipe)):
-        if options.attention:
-            _set_attention(part, options.attention)
-        if options.step_cache != "none":
-            enable = _ability(part, "enable_cache", "TELEFUSER_STEP_CACHE")
-            enable(_cache_config(options.step_cache, pipe))
-        if options.compile:
-            _ability(part, "compile_repeated_blocks", "TELEFUSER_COMPILE")(dynamic=True)
+        _apply(getattr(pipe, "vae", pipe), "enable_tiling", "TELEFUSER_VAE_TILING=true")
+    if options.attention:
+        setting = f"TELEFUSER_ATTENTION={options.attention}"
+        for part in parts:
+            _apply(part, "set_attention_backend", setting, options.attention)
+    if options.step_cache != "none":
+        enable_step_cache(pipe, options.step_cache, parts)
+    if options.compile:
+        for part in parts:
+            _apply(part, "compile_repeated_blocks", "TELEFUSER_COMPILE=true", dynamic=True)
 
 
 def quantization_config(options: ModelOptions) -> Any:
@@ -74,17 +68,15 @@ def quantization_config(options: ModelOptions) -> Any:
     """
     if options.quantization == "none":
         return None
-    from diffusers import PipelineQuantizationConfig
-
     library = "bitsandbytes" if options.quantization == "nf4" else "torchao"
-    try:
-        mapping = dict.fromkeys(DENOISERS, _quantizer(options))
-        return PipelineQuantizationConfig(quant_mapping=mapping)
-    except ImportError as error:
+    if find_spec(library) is None:
         raise ModelUnusable(
             f"TELEFUSER_QUANTIZATION={options.quantization} needs {library}: "
             f"`pip install {library}`"
-        ) from error
+        )
+    from diffusers import PipelineQuantizationConfig
+
+    return PipelineQuantizationConfig(quant_mapping=dict.fromkeys(DENOISERS, _quantizer(options)))
 
 
 def _quantizer(options: ModelOptions) -> Any:
@@ -107,29 +99,11 @@ def _quantizer(options: ModelOptions) -> Any:
     return TorchAoConfig(kinds[options.quantization]())
 
 
-def _ability(part: Any, method: str, setting: str) -> Any:
-    found = getattr(part, method, None)
+def _apply(part: Any, method: str, setting: str, *values: Any, **named: Any) -> None:
+    found: Callable[..., Any] | None = getattr(part, method, None)
     if found is None:
-        raise ModelUnusable(f"{type(part).__name__} cannot do {setting}; unset it for this model")
-    return found
-
-
-def _set_attention(part: Any, backend: str) -> None:
+        raise ModelUnusable(f"{setting}: {type(part).__name__} cannot do that; unset it")
     try:
-        _ability(part, "set_attention_backend", "TELEFUSER_ATTENTION")(backend)
-    except (ValueError, RuntimeError, ImportError) as error:
-        raise ModelUnusable(f"TELEFUSER_ATTENTION={backend}: {error}") from error
-
-
-def _cache_config(name: str, pipe: Any) -> Any:
-    from diffusers import FirstBlockCacheConfig, PyramidAttentionBroadcastConfig
-    from diffusers.hooks import TaylorSeerCacheConfig
-
-    if name == "first_block":
-        return FirstBlockCacheConfig(threshold=0.1)
-    if name == "taylorseer":
-        return TaylorSeerCacheConfig()
-    return PyramidAttentionBroadcastConfig(
-        spatial_attention_block_skip_range=2,
-        current_timestep_callback=lambda: pipe.current_timestep,
-    )
+        found(*values, **named)
+    except (ValueError, RuntimeError, ImportError, NotImplementedError) as error:
+        raise ModelUnusable(f"{setting}: {public_message(error)}; unset it") from error
