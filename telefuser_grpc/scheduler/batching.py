@@ -9,11 +9,10 @@ import json
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from telefuser_grpc.domain.batching import Batching
-from telefuser_grpc.domain.contract import PipelineContract
 from telefuser_grpc.domain.job import Job
 from telefuser_grpc.domain.task import Task
 from telefuser_grpc.errors import ReplicaDied, TaskCancelled, TaskStalled, TaskTimeout
@@ -63,7 +62,7 @@ class Batches:
         self._limits = limits
         self._clock = clock
         self._sizes = BatchSizes()
-        self._contract: PipelineContract | None = None
+        self._batchings: Mapping[str, Batching] | None = None
         self._lines: dict[Plan, list[_Waiter]] = {}
 
     @asynccontextmanager
@@ -75,7 +74,12 @@ class Batches:
         Raises:
             NoCapacity: Every replica is dead and none will be started again.
         """
-        member = await self._member(await self._plan(task), first=task.attempt > 0)
+        waits_again = task.attempt > 0
+        if not await self._may_batch():
+            async with self._replicas.lease(first=waits_again) as replica:
+                yield replica
+            return
+        member = await self._member(self._plan(task), first=waits_again)
         try:
             yield member
         except BaseException as error:
@@ -84,20 +88,28 @@ class Batches:
         finally:
             await member.leave()
 
-    async def _plan(self, task: Task) -> Plan:
-        """Says with whom a task may be made; one whose replica has died is made alone."""
-        if self._contract is None:
-            self._contract = await self._replicas.contract()
-        contract = self._contract.tasks.get(task.kind)
-        if contract is None or contract.batching is None or task.crashes:
-            return ALONE
-        limit = self._limit(contract.batching)
-        return Plan(_shape(task, contract.batching), limit) if limit > 1 else ALONE
+    async def _may_batch(self) -> bool:
+        """Tells whether any tasks are made together here."""
+        if self._batchings is None:
+            contract = await self._replicas.contract()
+            self._batchings = {
+                task.kind: replace(task.batching, max_size=limit)
+                for task in contract.tasks.values()
+                if task.batching and (limit := self._limit(task.batching)) > 1
+            }
+        return bool(self._batchings)
 
     def _limit(self, batching: Batching) -> int:
         if self._limits.attempts < LEAST_ATTEMPTS:
             return 1
         return min(batching.max_size, self._limits.batch_size or batching.max_size)
+
+    def _plan(self, task: Task) -> Plan:
+        """Says with whom a task may be made; one whose replica has died is made alone."""
+        batching = self._batchings.get(task.kind) if self._batchings else None
+        if batching is None or task.crashes:
+            return ALONE
+        return Plan(_shape(task, batching), batching.max_size)
 
     async def _member(self, plan: Plan, *, first: bool) -> "_Member":
         waiter = _Waiter(asyncio.create_task(self._lease(first=first)))
