@@ -22,6 +22,7 @@ SETTINGS = {
     "Extractor": ("preprocessor_config.json",),
 }
 """Of which files a part without weights needs one, by the end of its class's name."""
+WITHOUT_FILES = frozenset({"ByT5Tokenizer"})  # it reads bytes, and has no vocabulary
 
 
 class ModelUnusable(PipelineLoadError):
@@ -210,4 +211,5 @@ def _wanted(part_class: Any) -> Iterator[tuple[str, ...]]:
     if isinstance(part_class, type) and issubclass(part_class, Module):
         yield ("config.json",)
         yield ("*.safetensors*", "*.bin*")
-    yield from (files for end, files in SETTINGS.items() if name.endswith(end))
+    if name not in WITHOUT_FILES:
+        yield from (files for end, files in SETTINGS.items() if name.endswith(end))
