@@ -29,7 +29,7 @@ PIPELINE_CONTRACT = {
     },
 }
 SIZE = 24
-CALL_SECONDS = 0.05
+CALL_SECONDS = 0.1
 
 
 def get_pipeline() -> Any:
