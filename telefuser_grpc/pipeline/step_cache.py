@@ -17,34 +17,38 @@ def enable_step_cache(pipe: Any, name: str, parts: Iterable[Any]) -> None:
     Raises:
         ModelUnusable: The class runs its denoiser in a way that the cache would mix up.
     """
-    why_not = _why_not(pipe, name)
+    check_step_cache(pipe, name)
     for part in parts:
-        if why_not or not hasattr(part, "enable_cache"):
-            raise _refused(name, f"{type(pipe).__name__} {why_not or 'has no step caches'}")
+        if not hasattr(part, "enable_cache"):
+            raise _refused(name, f"{type(part).__name__} has no step caches")
         try:
             part.enable_cache(_config(name, pipe))
         except (ValueError, LookupError) as error:
             raise _refused(name, str(error)) from error
-        if not any(hasattr(each, "_diffusers_hook") for _, each in _inner(part)):
+        if not any(hasattr(each, "_diffusers_hook") for each in list(part.modules())[1:]):
             raise _refused(name, f"{type(part).__name__} has nothing that it could skip")
 
 
-def _why_not(pipe: Any, name: str) -> str:
+def check_step_cache(pipe: Any, name: str) -> None:
+    """Asks of a pipeline that runs cached denoisers whether it can.
+
+    Raises:
+        ModelUnusable
+    """
     code = inspect.unwrap(type(pipe).__call__).__code__
     if "cache_context" not in code.co_names:
-        return "does not tell its passes apart"
+        raise _refused(name, f"{type(pipe).__name__} does not tell its passes apart")
     passes = {text for text in code.co_consts if isinstance(text, str) and "uncond" in text}
     if name == "pyramid" and passes != {"cond_uncond"}:
-        return "runs its denoiser several times a step, which this cache mixes up"
-    return ""
+        raise _refused(
+            name,
+            f"{type(pipe).__name__} runs its denoiser several times a step, which this cache "
+            "mixes up",
+        )
 
 
 def _refused(name: str, why: str) -> ModelUnusable:
     return ModelUnusable(f"TELEFUSER_STEP_CACHE={name}: {why}; {REMEDY}")
-
-
-def _inner(part: Any) -> Iterable[tuple[str, Any]]:
-    return ((name, module) for name, module in part.named_modules() if name)
 
 
 def _config(name: str, pipe: Any) -> Any:
