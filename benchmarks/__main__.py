@@ -13,6 +13,7 @@ from contextlib import aclosing
 from pathlib import Path
 
 from benchmarks import (
+    batching,
     faults,
     footprint,
     history,
@@ -37,6 +38,7 @@ BENCHMARKS: dict[str, Callable[[Lab], Rows]] = {
     "history": history.history,
     "dispatch": replica.dispatch,
     "overlap": replica.overlap,
+    "batching": batching.batching,
     "watchers": watchers.watchers,
     "cancel": faults.cancel,
     "death": faults.death,
