@@ -1,8 +1,11 @@
 """Reads the inputs of a task for a diffusers pipeline: pictures, clips and sound."""
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+ROUNDING = 1e-6  # a time that is a hair before its frame
 
 
 def read_image(path: str | Path) -> Any:
@@ -10,7 +13,7 @@ def read_image(path: str | Path) -> Any:
     from PIL import Image, ImageOps
 
     with Image.open(path) as image:
-        upright = ImageOps.exif_transpose(image)
+        upright = _in_8_bits(ImageOps.exif_transpose(image))
         if "A" not in upright.getbands() and "transparency" not in upright.info:
             return upright.convert("RGB")
         pasted = Image.new("RGBA", upright.size, "white")
@@ -25,7 +28,7 @@ def read_frames(path: str | Path, *, limit: int, fps: float | None = None) -> li
         limit: The most frames to read.
         fps: At which rate, in frames a second; frames are repeated or left out. None takes all.
     """
-    return [image for image, _ in zip(_frames(path, fps), range(limit), strict=False)]
+    return list(itertools.islice(_frames(path, fps), limit))
 
 
 def read_sound(path: str | Path, *, rate: int) -> Any:
@@ -34,6 +37,8 @@ def read_sound(path: str | Path, *, rate: int) -> Any:
     import numpy as np
 
     with av.open(str(path)) as file:
+        if not file.streams.audio:
+            raise ValueError("The file has no sound")
         resampler = av.AudioResampler(format="flt", layout="mono", rate=rate)
         pieces = [
             piece.to_ndarray()[0]
@@ -43,14 +48,24 @@ def read_sound(path: str | Path, *, rate: int) -> Any:
     return np.concatenate(pieces) if pieces else np.zeros(0, np.float32)
 
 
+def _in_8_bits(image: Any) -> Any:
+    """Returns a picture of one deep channel as grey; converted as it is, it would turn white."""
+    if not image.mode.startswith("I"):
+        return image
+    return image.convert("I").point(lambda value: value * (1 / 256)).convert("L")
+
+
 def _frames(path: str | Path, fps: float | None) -> Iterator[Any]:
     import av
 
     with av.open(str(path)) as file:
-        shown = 0
-        for number, frame in enumerate(file.decode(video=0), start=1):
-            frame_image: Any = frame.to_image  # PyAV leaves it without types
-            due = number if fps is None else int((frame.time or 0.0) * fps) + 1
-            while shown < due:
-                yield frame_image()
+        shown, start, before = 0, 0.0, None
+        for number, frame in enumerate(file.decode(video=0)):
+            time = frame.time or 0.0
+            start = start if number else time
+            place = number if fps is None else int((time - start) * fps + ROUNDING)
+            while shown <= place:
+                shown_frame: Any = frame if shown == place else before  # PyAV has no types
+                yield shown_frame.to_image()
                 shown += 1
+            before = frame

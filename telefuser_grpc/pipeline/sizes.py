@@ -37,6 +37,33 @@ def size_of(request: Mapping[str, Any], *, multiple: int, like: Any = None) -> t
     return _up(width, multiple), _up(height, multiple)
 
 
+def tabled_size(
+    request: Mapping[str, Any], table: Mapping[str, str], *, multiple: int
+) -> tuple[int, int]:
+    """Returns width and height as `size_of` does, for a model that knows one size of each aspect.
+
+    Args:
+        table: "WIDTHxHEIGHT" by "W:H", for a request that names no size.
+    """
+    named = request.get("resolution") or table[request["aspect_ratio"]]
+    return size_of({**request, "resolution": named}, multiple=multiple)
+
+
+def shaped_like(
+    image: Any, request: Mapping[str, Any], *, pixels: int, multiple: int
+) -> tuple[int, int]:
+    """Returns width and height of about so many pixels in the aspect of a PIL image.
+
+    A request's `width` and `height` go first; one of them alone keeps the aspect.
+    """
+    aspect = image.width / image.height
+    width, height = request.get("width") or 0, request.get("height") or 0
+    if not (width or height):
+        width, height = math.sqrt(pixels * aspect), math.sqrt(pixels / aspect)
+    width, height = width or height * aspect, height or width / aspect
+    return _near(width, multiple), _near(height, multiple)
+
+
 def frame_count(request: Mapping[str, Any], *, fps: float, every: int = 4) -> int:
     """Returns the frames of a clip: `num_frames`, where a request has it.
 
@@ -79,3 +106,7 @@ def _pair(text: str, mark: str, field: str, form: str) -> tuple[int, int]:
 
 def _up(length: float, multiple: int) -> int:
     return math.ceil(round(length, 6) / multiple) * multiple
+
+
+def _near(length: float, multiple: int) -> int:
+    return max(1, round(length / multiple)) * multiple
