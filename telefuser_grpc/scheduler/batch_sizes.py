@@ -16,9 +16,13 @@ class BatchSizes:
 
     Alone comes first, then 2, then 4 and so on while the time for each task falls. What does not
     pay is tried again only as far as trials have cost little.
+
+    Args:
+        longest_seconds: How long a batch may be expected to take.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, longest_seconds: float = math.inf) -> None:
+        self._longest_seconds = longest_seconds
         self._shapes: OrderedDict[str, _Shape] = OrderedDict()
 
     def choose(self, shape: str, *, waiting: int, limit: int) -> int:
@@ -38,7 +42,7 @@ class BatchSizes:
         self._of(shape).fail(size, seconds, made)
 
     def _of(self, shape: str) -> "_Shape":
-        known = self._shapes.setdefault(shape, _Shape())
+        known = self._shapes.setdefault(shape, _Shape(self._longest_seconds))
         self._shapes.move_to_end(shape)
         if len(self._shapes) > SHAPES:
             self._shapes.popitem(last=False)
@@ -48,7 +52,8 @@ class BatchSizes:
 class _Shape:
     """What is known of one shape; all times are seconds for each task."""
 
-    def __init__(self) -> None:
+    def __init__(self, longest_seconds: float) -> None:
+        self._longest_seconds = longest_seconds
         self._times: dict[int, deque[float]] = {}
         self._failure_seconds: dict[int, float] = {}
         self._trial = 0
@@ -60,7 +65,7 @@ class _Shape:
             return 1
         best, below = 1, 0
         for size in _sizes(limit):
-            if size > waiting:
+            if size > waiting or self._is_too_long(size, best):
                 break
             if not self._pays(size, best):
                 is_due = self._runs(size) < LEAST_RUNS or self._is_cheap(size, best)
@@ -88,6 +93,10 @@ class _Shape:
 
     def _pays(self, size: int, than: int) -> bool:
         return self._time(size) <= GAIN * self._time(than)
+
+    def _is_too_long(self, size: int, best: int) -> bool:
+        time = self._time(size)
+        return size * (self._time(best) if time == math.inf else time) > self._longest_seconds
 
     def _is_cheap(self, size: int, best: int) -> bool:
         """Tells whether all trials stay cheap if this size is tried in the place of the best."""

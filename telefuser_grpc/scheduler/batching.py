@@ -21,6 +21,7 @@ from telefuser_grpc.scheduler.limits import Limits
 from telefuser_grpc.scheduler.ports import Replica, ReplicaPool, Run
 
 LEAST_ATTEMPTS = 2  # so that a task which dies with others has one of its own left
+SHARE_OF_TIMEOUT = 0.5  # so that no task fails because it was made with others
 LOADING_SECONDS = 60.0  # what the death of a replica costs beside the run
 
 
@@ -61,7 +62,7 @@ class Batches:
         self._replicas = replicas
         self._limits = limits
         self._clock = clock
-        self._sizes = BatchSizes()
+        self._sizes = BatchSizes(longest_seconds=limits.task_seconds * SHARE_OF_TIMEOUT)
         self._batchings: Mapping[str, Batching] | None = None
         self._lines: dict[Plan, list[_Waiter]] = {}
 

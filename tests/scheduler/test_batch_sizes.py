@@ -150,6 +150,19 @@ def test_a_size_that_fails_is_not_used_and_tried_again_only_after_much_work() ->
     assert 8 not in chosen
 
 
+def test_a_batch_that_might_take_too_long_is_not_even_tried() -> None:
+    workshop = Workshop(overhead_bound)
+    workshop.sizes = BatchSizes(longest_seconds=2.5)
+    workshop.make(100)
+
+    slow = Workshop(lambda size: 2.0 * overhead_bound(size))
+    slow.sizes = BatchSizes(longest_seconds=2.5)
+    slow.make(100)
+
+    assert max(workshop.chosen) == 4
+    assert max(slow.chosen) == 1
+
+
 def test_one_trial_is_made_at_a_time() -> None:
     sizes = BatchSizes()
     for _ in range(2):
