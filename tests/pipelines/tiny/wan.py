@@ -64,9 +64,9 @@ def save_wan22_ti2v(folder: Path) -> None:
     ).save_pretrained(folder)
 
 
-def save_adapter(path: Path, *, in_channels: int, image_dim: int | None = None) -> None:
+def save_adapter(path: Path, *, image_dim: int | None = None, seed: int = 0) -> None:
     """Writes an adapter for the denoiser of an image-to-video model, as training leaves it."""
-    trained = transformer(in_channels=in_channels, image_dim=image_dim)
+    trained = transformer(in_channels=16 + BESIDE_NOISE, image_dim=image_dim, seed=seed)
     trained.add_adapter(
         LoraConfig(r=2, init_lora_weights=False, target_modules=["to_q", "to_k", "to_v"])
     )
