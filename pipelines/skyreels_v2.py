@@ -22,7 +22,7 @@ from telefuser_grpc.pipeline.media import read_frames, read_image
 from telefuser_grpc.pipeline.models import load_model
 from telefuser_grpc.pipeline.options import ModelOptions
 from telefuser_grpc.pipeline.siblings import sibling
-from telefuser_grpc.pipeline.sizes import fitted, frame_count, size_of
+from telefuser_grpc.pipeline.sizes import check_shape, fitted, frame_count, size_of
 
 MODEL = "Skywork/SkyReels-V2-DF-14B-720P-Diffusers"
 MEMORY = "weights 41 GB in bfloat16; 29 GB, the denoiser's, with TELEFUSER_OFFLOAD=model"
@@ -123,6 +123,7 @@ def run(pipes: SkyReels, request: Mapping[str, Any], context: Any) -> dict[str, 
         made = pipes.from_text(**asked(request, size, frames))
     else:
         image = read_image(request["first_image_path"])
+        check_shape(image, "first_image_path")
         size = size_of(request, multiple=16, like=image)
         made = pipes.from_image(image=fitted(image, size), **asked(request, size, frames))
     return {"frames": made.frames[0], "fps": FPS}

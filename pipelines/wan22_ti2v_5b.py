@@ -14,7 +14,7 @@ from telefuser_grpc.pipeline.media import read_image
 from telefuser_grpc.pipeline.models import load_model
 from telefuser_grpc.pipeline.options import ModelOptions
 from telefuser_grpc.pipeline.siblings import sibling
-from telefuser_grpc.pipeline.sizes import fitted, frame_count, size_of
+from telefuser_grpc.pipeline.sizes import check_shape, fitted, frame_count, size_of
 
 MODEL = "Wan-AI/Wan2.2-TI2V-5B-Diffusers"
 MEMORY = "weights 24 GB in bfloat16; 12 GB, the text encoder's, with TELEFUSER_OFFLOAD=model"
@@ -83,6 +83,8 @@ def run(pipes: Wan22, request: Mapping[str, Any], context: Any) -> dict[str, Any
     """Serve one request."""
     path = request.get("first_image_path")
     image = read_image(path) if path else None
+    if image:
+        check_shape(image, "first_image_path")
     width, height = size_of(request, multiple=32, like=image)
     pipe = pipes.from_image if image else pipes.from_text
     frames = pipe(

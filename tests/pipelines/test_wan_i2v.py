@@ -10,7 +10,12 @@ from tests.pipelines.serving import Served, serve
 
 pytest.importorskip("diffusers")
 
-TALL = "data:image/png;base64," + base64.b64encode(still(width=60, height=85)).decode()
+
+def picture(*, width: int, height: int) -> str:
+    return "data:image/png;base64," + base64.b64encode(still(width=width, height=height)).decode()
+
+
+TALL = picture(width=60, height=85)
 CLIP = {"first_image_path": TALL, "width": 64, "num_frames": 5, "num_inference_steps": 3}
 MODELS = {
     "wan21_i2v_14b_480p.py": "save_wan21_i2v",
@@ -66,3 +71,13 @@ def test_frames_that_the_model_cannot_make_are_refused(served: Served) -> None:
 
     assert answer.status_code == 422
     assert answer.json()["detail"][0]["loc"] == ["body", "num_frames"]
+
+
+def test_picture_that_is_a_line_is_refused_with_what_to_do(served: Served) -> None:
+    line = picture(width=90, height=10)
+
+    task = served.post(**CLIP | {"first_image_path": line}).json()
+
+    error = str(served.follow(task["task_id"])[-1].data["error"])
+    assert "first_image_path" in error
+    assert "more than 8 times as long as wide; cut it" in error
