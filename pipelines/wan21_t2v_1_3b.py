@@ -1,4 +1,4 @@
-"""Wan2.1 text-to-video, 1.3 billion parameters: five seconds at 480p on a GPU of 8 GB and more."""
+"""Wan2.1 text-to-video, 1.3 billion parameters: five seconds at 480p."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,7 +11,7 @@ from telefuser_grpc.pipeline.options import ModelOptions
 from telefuser_grpc.pipeline.sizes import frame_count, size_of
 
 MODEL = "Wan-AI/Wan2.1-T2V-1.3B-Diffusers"
-MEMORY = "19 GB in bfloat16, 9 GB with TELEFUSER_OFFLOAD=model"
+MEMORY = "weights 15 GB in bfloat16; 12 GB, the text encoder's, with TELEFUSER_OFFLOAD=model"
 FPS = 16
 
 PIPELINE_CONTRACT = {
