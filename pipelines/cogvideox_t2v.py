@@ -1,0 +1,66 @@
+"""CogVideoX text-to-video, 5 billion parameters: six seconds of 720x480 on a GPU of 24 GB."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from diffusers import CogVideoXDPMScheduler, CogVideoXPipeline
+
+from telefuser_grpc.pipeline import parameters as declare
+from telefuser_grpc.pipeline.models import load_model
+from telefuser_grpc.pipeline.options import ModelOptions
+from telefuser_grpc.pipeline.sizes import frame_count, size_of
+
+MODEL = "zai-org/CogVideoX-5b"
+MEMORY = "21 GB in bfloat16, 12 GB with TELEFUSER_OFFLOAD=model and TELEFUSER_VAE_TILING"
+FPS = 8
+
+PIPELINE_CONTRACT = {
+    "contract_version": "v1",
+    "pipeline_name": "cogvideox_t2v",
+    "supported_tasks": ["t2v"],
+    "task_contracts": {
+        "t2v": {
+            "media_type": "video",
+            "parameters": {
+                "prompt": declare.prompt(example="A panda plays a small guitar in a bamboo forest"),
+                "negative_prompt": declare.negative_prompt(),
+                "seed": declare.seed(),
+                "resolution": declare.resolution("720x480", ("720x480", "480x720")),
+                "target_video_length": declare.seconds(6, maximum=6),
+                "num_frames": declare.frames(maximum=49, every=8),
+                "width": declare.side("width", maximum=720, multiple=16),
+                "height": declare.side("height", maximum=720, multiple=16),
+                "num_inference_steps": declare.steps(50),
+                "guidance_scale": declare.guidance(6.0),
+                "output_path": declare.OUTPUT_PATH,
+            },
+        }
+    },
+}
+
+
+def get_pipeline(parallelism: int, options: ModelOptions) -> CogVideoXPipeline:
+    """Load the model, with the schedule that its authors advise."""
+    pipe = load_model(CogVideoXPipeline, MODEL, options, parallelism=parallelism)
+    pipe.scheduler = CogVideoXDPMScheduler.from_config(
+        pipe.scheduler.config, timestep_spacing="trailing"
+    )
+    return pipe
+
+
+def run(pipe: CogVideoXPipeline, request: Mapping[str, Any], context: Any) -> dict[str, Any]:
+    """Serve one request."""
+    width, height = size_of(request | {"aspect_ratio": "3:2"}, multiple=16)
+    frames = pipe(
+        prompt=request["prompt"],
+        negative_prompt=request["negative_prompt"],
+        width=width,
+        height=height,
+        num_frames=frame_count(request, fps=FPS, every=8),
+        num_inference_steps=request["num_inference_steps"],
+        guidance_scale=request["guidance_scale"],
+        use_dynamic_cfg=True,
+        generator=declare.generator(request["seed"]),
+        output_type="np",
+    ).frames[0]
+    return {"frames": frames, "fps": FPS}
