@@ -1,0 +1,45 @@
+"""Clips that are read whole."""
+
+from pathlib import Path
+
+import pytest
+
+from telefuser_grpc.pipeline.clips import read_clip
+from tests.fakes.media_files import mp4
+
+
+@pytest.fixture
+def film(tmp_path: Path) -> Path:
+    return tmp_path / "film.mp4"
+
+
+def test_clip_has_its_frames_and_rate(film: Path) -> None:
+    film.write_bytes(mp4(frames=5, width=32, height=16))
+
+    clip = read_clip(film, limit=9)
+
+    assert [frame.size for frame in clip.frames] == [(32, 16)] * 5
+    assert clip.fps == 8
+
+
+def test_no_more_frames_are_read_than_the_limit(film: Path) -> None:
+    film.write_bytes(mp4(frames=5))
+
+    assert len(read_clip(film, limit=3).frames) == 3
+
+
+def test_sound_comes_in_two_channels_at_its_own_rate(film: Path) -> None:
+    film.write_bytes(mp4(with_sound=True))
+
+    clip = read_clip(film, limit=1)
+
+    assert clip.audio is not None
+    samples, rate = clip.audio
+    assert (samples.shape[0], rate) == (2, 8000)
+    assert samples.shape[1] > 0
+
+
+def test_silent_clip_has_no_sound(film: Path) -> None:
+    film.write_bytes(mp4())
+
+    assert read_clip(film, limit=1).audio is None
