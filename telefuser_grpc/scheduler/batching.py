@@ -12,6 +12,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+import structlog
+
 from telefuser_grpc.domain.batching import Batching
 from telefuser_grpc.domain.job import Job
 from telefuser_grpc.domain.task import Task
@@ -19,6 +21,8 @@ from telefuser_grpc.errors import ReplicaDied, TaskCancelled, TaskStalled, TaskT
 from telefuser_grpc.scheduler.batch_sizes import BatchSizes
 from telefuser_grpc.scheduler.limits import Limits
 from telefuser_grpc.scheduler.ports import Replica, ReplicaPool, Run
+
+logger = structlog.get_logger()
 
 LEAST_ATTEMPTS = 2  # so that a task which dies with others has one of its own left
 SHARE_OF_TIMEOUT = 0.5  # so that no task fails because it was made with others
@@ -234,6 +238,9 @@ class _Batch:
             await self._lease.stack.aclose()
 
     async def _send(self, jobs: Sequence[Job]) -> "Mapping[_Member, Run]":
+        logger.info(
+            "tasks are made together", replica=self.replica.id, tasks=[job.task_id for job in jobs]
+        )
         return dict(zip(self._members, await self.replica.run_batch(jobs), strict=True))
 
 

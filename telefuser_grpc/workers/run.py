@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+from dataclasses import replace
 from typing import Any
 
 from telefuser_grpc.domain.artifact import OutputFile
@@ -79,8 +80,8 @@ class LocalRun:
         self._news.set()
 
     def render(self, report: RunReport) -> None:
-        """Notes that the frames are made."""
-        self._report = report
+        """Notes that the frames are made, by one job at least."""
+        self._report = replace(report, batch_size=max(1, report.batch_size))
         self._news.set()
 
     def finish(self, files: Sequence[OutputFile]) -> None:

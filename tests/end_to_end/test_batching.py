@@ -17,6 +17,7 @@ import pytest
 from PIL import Image
 
 from telefuser_grpc.client import Client
+from telefuser_grpc.domain.batching import Batching
 from telefuser_grpc.domain.task import Task, TaskState
 from tests.end_to_end.conftest import TINY
 from tests.end_to_end.gates import Gate
@@ -71,6 +72,12 @@ class Studio:
 def studio(service: Service, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
     with service.client() as client:
         yield Studio(client, tmp_path_factory.mktemp("pictures"))
+
+
+def test_the_contract_tells_what_is_batched(studio: Studio) -> None:
+    contract = studio.client.metadata().contract
+
+    assert contract.tasks["t2i"].batching == Batching(keys=("steps",), max_size=4)
 
 
 def test_concurrent_tasks_are_batched_and_drawn_as_if_alone(studio: Studio, gate: Gate) -> None:

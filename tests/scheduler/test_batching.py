@@ -293,6 +293,18 @@ async def test_a_batch_that_falls_apart_speaks_against_its_size_unless_a_task_is
     assert house.sizes.settled == [2]
 
 
+async def test_a_batch_that_stalls_fails_its_members_and_speaks_against_its_size(
+    build: Build,
+) -> None:
+    async with build(stall_seconds=0.02) as house:
+        await house.line_up("a", "b", script=Script(hangs_after=1))
+
+        ends = await house.ends("a", "b")
+
+    assert ends == [TaskState.FAILED] * 2
+    assert house.sizes.told == [("fail, 0 made", 2)]
+
+
 async def test_a_lost_pool_fails_all_who_wait(build: Build) -> None:
     async with build() as house:
         house.pool.respawns = False

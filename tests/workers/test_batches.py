@@ -12,12 +12,13 @@ import pytest
 import pytest_asyncio
 from PIL import Image
 
-from telefuser_grpc.domain.job import Job
+from telefuser_grpc.domain.job import Job, RunReport
 from telefuser_grpc.domain.replica import ReplicaState
 from telefuser_grpc.domain.task import Progress
 from telefuser_grpc.errors import PipelineFailed, ReplicaDied, TaskCancelled
 from telefuser_grpc.scheduler.ports import Run
 from telefuser_grpc.workers.pool import LocalReplicaPool
+from telefuser_grpc.workers.run import LocalRun
 from tests.end_to_end.gates import Gate
 from tests.workers.local_pool import local_pool, make_job
 
@@ -180,6 +181,36 @@ async def test_the_denoising_stops_when_all_are_stopped(
                 await steps(run)
 
     assert pool.status()[0].restarts == 0
+
+
+async def test_a_member_whose_stop_takes_long_costs_the_others_nothing(
+    pool: LocalReplicaPool, studio: Studio, gate: Gate
+) -> None:
+    async with pool.lease() as replica:
+        runs = await replica.run_batch([studio.job("a", gate=str(gate)), studio.job("b")])
+        await asyncio.to_thread(gate.wait_for_visitor)
+        os.kill(replica.pid, signal.SIGSTOP)
+        os.waitid(os.P_PID, replica.pid, os.WSTOPPED | os.WNOWAIT)
+        stop = asyncio.create_task(runs[1].stop(0.01))
+        has_stopped, _ = await asyncio.wait([stop], timeout=0.1)
+        os.kill(replica.pid, signal.SIGCONT)
+        await stop
+        gate.open()
+        await steps(runs[0])
+
+    assert not has_stopped
+    assert pool.status()[0].restarts == 0
+
+
+async def test_a_run_is_never_of_less_than_one() -> None:
+    async def halt(run: LocalRun, grace_seconds: float) -> None:
+        return None
+
+    run = LocalRun(make_job(), halt)
+
+    run.render(RunReport(inference_seconds=1.0, batch_size=0))
+
+    assert run.batch_size == 1
 
 
 async def test_the_death_of_the_replica_ends_every_member(
