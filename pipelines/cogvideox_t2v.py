@@ -50,7 +50,7 @@ def get_pipeline(parallelism: int, options: ModelOptions) -> CogVideoXPipeline:
 
 def run(pipe: CogVideoXPipeline, request: Mapping[str, Any], context: Any) -> dict[str, Any]:
     """Serve one request."""
-    width, height = size_of(request | {"aspect_ratio": "3:2"}, multiple=16)
+    width, height = size_of({**request, "aspect_ratio": "3:2"}, multiple=16)
     frames = pipe(
         prompt=request["prompt"],
         negative_prompt=request["negative_prompt"],

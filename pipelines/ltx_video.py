@@ -14,6 +14,7 @@ from telefuser_grpc.pipeline import parameters as declare
 from telefuser_grpc.pipeline.media import read_image
 from telefuser_grpc.pipeline.models import load_model
 from telefuser_grpc.pipeline.options import ModelOptions
+from telefuser_grpc.pipeline.siblings import sibling
 from telefuser_grpc.pipeline.sizes import fitted, frame_count, size_of
 from telefuser_grpc.pipeline.tuning import device
 
@@ -65,7 +66,7 @@ def get_pipeline(parallelism: int, options: ModelOptions) -> LTXVideo:
     """Load the model."""
     also = (LTXImageToVideoPipeline.__name__,)
     text = load_model(LTXPipeline, MODEL, options, parallelism=parallelism, also=also)
-    return LTXVideo(text, LTXImageToVideoPipeline(**text.components))
+    return LTXVideo(text, sibling(LTXImageToVideoPipeline, text, options))
 
 
 def run(model: LTXVideo, request: Mapping[str, Any], context: Any) -> dict[str, Any]:

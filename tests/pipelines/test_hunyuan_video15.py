@@ -1,6 +1,7 @@
 """HunyuanVideo-1.5, from words and from pictures, served with tiny models."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import pytest
 
@@ -78,10 +79,10 @@ def test_frames_that_the_model_cannot_make_are_refused(i2v: Served) -> None:
     assert answer.json()["detail"][0]["loc"] == ["body", "num_frames"]
 
 
-def _check_seeds(served: Served, clip: dict[str, object]) -> None:
+def _check_seeds(served: Served, clip: Mapping[str, Any]) -> None:
     first = served.make(**clip, seed=7)
     other = served.make(**clip, seed=8)
-    ended = served.cancel_at_first_step(**clip | {"num_inference_steps": 100})
+    ended = served.cancel_at_first_step(**{**clip, "num_inference_steps": 100})
 
     assert ended == "cancelled"
     assert served.make(**clip, seed=7).data == first.data != other.data

@@ -22,7 +22,7 @@ WORD_END = "</w>"
 
 def byte_pairs(special: Sequence[str] = (), *, word_end: str = "") -> Tokenizer:
     """Returns a trained tokenizer that knows every byte."""
-    ending = {"end_of_word_suffix": word_end} if word_end else {}
+    ending: dict[str, Any] = {"end_of_word_suffix": word_end} if word_end else {}
     tokenizer = Tokenizer(models.BPE(**ending))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     trainer = trainers.BpeTrainer(
