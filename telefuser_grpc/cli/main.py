@@ -10,6 +10,7 @@ from telefuser_grpc import __version__
 from telefuser_grpc.cli.config import config
 from telefuser_grpc.cli.demo import demo
 from telefuser_grpc.cli.gateway import app as gateway
+from telefuser_grpc.cli.new_pipeline import new_pipeline
 from telefuser_grpc.cli.output import print_error
 from telefuser_grpc.cli.pipelines import pipelines
 from telefuser_grpc.cli.scan import scan
@@ -84,6 +85,7 @@ def _options(
 app.command(rich_help_panel=SERVING)(demo)
 app.command(rich_help_panel=SERVING)(serve)
 app.command(rich_help_panel=SERVING)(pipelines)
+app.command(rich_help_panel=SERVING)(new_pipeline)
 app.command(rich_help_panel=SERVING)(validate)
 app.command(rich_help_panel=SERVING)(scan)
 app.command(rich_help_panel=SERVING)(config)

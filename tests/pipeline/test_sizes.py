@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from telefuser_grpc.errors import InvalidFields
-from telefuser_grpc.pipeline.sizes import fitted, frame_count, size_of, tabled_size
+from telefuser_grpc.pipeline.sizes import fitted, frame_count, shaped_like, size_of, tabled_size
 
 TABLE = {"1:1": "1328x1328", "16:9": "1664x928"}
 
@@ -115,3 +115,23 @@ def test_picture_is_cut_from_its_middle() -> None:
 
     assert cut.size == (60, 60)
     assert {cut.getpixel((x, y)) for x in (9, 50) for y in (0, 59)} == {(0, 0, 255)}
+
+
+@pytest.mark.parametrize(
+    ("picture", "request_", "size"),
+    [
+        ((1600, 900), {}, (1360, 768)),
+        ((900, 1600), {}, (768, 1360)),
+        ((50, 50), {}, (1024, 1024)),
+        ((100, 50), {"width": 512}, (512, 256)),
+        ((100, 50), {"height": 256}, (512, 256)),
+        ((100, 50), {"width": 300, "height": 300}, (304, 304)),
+        ((9999, 1), {"width": 64}, (64, 16)),
+    ],
+)
+def test_size_is_shaped_like_a_picture(
+    picture: tuple[int, int], request_: dict[str, int], size: tuple[int, int]
+) -> None:
+    image = Image.new("L", picture)
+
+    assert shaped_like(image, request_, pixels=1024 * 1024, multiple=16) == size

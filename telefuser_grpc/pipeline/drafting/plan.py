@@ -1,0 +1,119 @@
+"""Decides what a drafted file serves: kinds, inputs, parameters and how the model is loaded."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from telefuser_grpc.pipeline.drafting.call import BY_HAND, Call, call_of
+from telefuser_grpc.pipeline.drafting.limits import (
+    Frames,
+    Size,
+    frames_of,
+    multiple_of,
+    size_of,
+)
+from telefuser_grpc.pipeline.drafting.model import Model, title
+from telefuser_grpc.pipeline.drafting.refusal import CannotDraft
+
+IN_FULL = re.compile(
+    r'from_pretrained\([^()]*subfolder="(\w+)",\s*(?:torch_)?dtype=torch\.float32', re.DOTALL
+)
+"""How the examples of a class load a part that keeps full precision."""
+FULL_AUTOENCODERS = ("AutoencoderKLWan",)
+GB = 1e9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """All that a drafted file says.
+
+    Attributes:
+        place: The directory of the model.
+        float32: The parts that keep full precision.
+        sound: The part that knows the sample rate of the sound; "" for a silent model.
+    """
+
+    name: str
+    title: str
+    place: str
+    class_name: str
+    call: Call
+    kinds: tuple[str, ...]
+    frames: Frames
+    size: Size
+    multiple: int
+    float32: tuple[str, ...]
+    memory: str
+    sound: str
+
+    def has(self, argument: str) -> bool:
+        """Tells whether the class's call takes an argument."""
+        return argument in self.call.arguments
+
+
+def plan_of(model: Model) -> Plan:
+    """Returns what the file of a model is to say.
+
+    Raises:
+        CannotDraft: Its class cannot be served by a drafted file.
+    """
+    call = call_of(model.pipeline_class)
+    kinds = _kinds(model, call)
+    if not kinds:
+        raise CannotDraft(f"{call.class_name} with such parts makes no kind of task; {BY_HAND}")
+    return Plan(
+        name=_identifier(title(model.folder)),
+        title=re.sub(r"[^\w .+-]", "_", title(model.folder)),
+        place=str(model.folder),
+        class_name=call.class_name,
+        call=call,
+        kinds=kinds,
+        frames=frames_of(model, call),
+        size=size_of(model, call),
+        multiple=multiple_of(model, call),
+        float32=tuple(_in_full(model, call)),
+        memory=_memory(model),
+        sound="vocoder" if call.has_sound and "vocoder" in model.parts else "",
+    )
+
+
+def _kinds(model: Model, call: Call) -> tuple[str, ...]:
+    """Leaves out what a class takes and the parts of this model cannot make."""
+    kinds = call.kinds()
+    if "fl2v" not in kinds:
+        return kinds
+    if model.index.get("expand_timesteps"):  # the first picture is put in as a frame, no other is
+        return tuple(kind for kind in kinds if kind != "fl2v")
+    if "image_encoder" not in model.parts or "pos_embed_seq_len" not in model.denoiser:
+        return kinds
+    wrong = "i2v" if model.denoiser["pos_embed_seq_len"] else "fl2v"  # it sees two pictures, or one
+    return tuple(kind for kind in kinds if kind != wrong)
+
+
+def _in_full(model: Model, call: Call) -> Iterator[str]:
+    shown = IN_FULL.findall(call.examples)
+    for name, class_name in model.parts.items():
+        if name in shown or class_name in FULL_AUTOENCODERS:
+            yield name
+
+
+def _identifier(text: str) -> str:
+    name = re.sub(r"\W+", "_", text.lower(), flags=re.ASCII).strip("_")
+    return name if name[:1].isalpha() else f"model_{name}".strip("_")
+
+
+def _memory(model: Model) -> str:
+    sizes = model.weight_bytes
+    if not sizes:
+        return "unknown: there were no weights in the directory"
+    largest = max(sizes, key=sizes.__getitem__)
+    return (
+        f"weights {_gb(sum(sizes.values()))} as they are stored; {_gb(sizes[largest])}, "
+        f"the {largest}'s, with TELEFUSER_OFFLOAD=model"
+    )
+
+
+def _gb(size: int) -> str:
+    if size < GB:
+        return f"{size / 1e6:.1f} MB"
+    return f"{size / GB:.0f} GB" if size > 10 * GB else f"{size / GB:.1f} GB"
