@@ -28,6 +28,7 @@ from telefuser_grpc.workers.process import COMMAND
 
 MEBIBYTE = 2**20
 SUBMISSION_SECONDS = 10.0
+IDLE_MARGIN_SECONDS = 60.0
 WAN_TOGETHER = 2
 """The tasks that the interface of Wan2.1 promises to run at once, at most."""
 FORM_FILES = 4
@@ -117,6 +118,7 @@ def limits(settings: Settings) -> Limits:
         drain_seconds=settings.drain_seconds,
         together={WAN_FOLDER: WAN_TOGETHER},
         no_capacity=NoCapacityPolicy(settings.no_capacity),
+        batch_size=settings.max_batch_size,
     )
 
 
@@ -183,7 +185,8 @@ def max_message_bytes(settings: Settings) -> int:
 def gateway_options(
     settings: Settings, *, upstream: str, root: Path, keys: tuple[ApiKey, ...]
 ) -> GatewayOptions:
-    """Returns the options of the gateway beside the server."""
+    """Returns the options of the gateway beside the server, whose limits end a call first."""
+    defaults = GatewayOptions(upstream=upstream)
     return GatewayOptions(
         upstream=upstream,
         host=settings.host,
@@ -199,6 +202,10 @@ def gateway_options(
         access_log=settings.access_log,
         max_json_body_bytes=_max_body_bytes(settings),
         max_upload_bytes=FORM_FILES * settings.max_file_size + MEBIBYTE,
+        long_rpc_timeout_seconds=max(defaults.long_rpc_timeout_seconds, settings.task_timeout),
+        stream_idle_timeout_seconds=max(
+            defaults.stream_idle_timeout_seconds, settings.task_timeout + IDLE_MARGIN_SECONDS
+        ),
     )
 
 

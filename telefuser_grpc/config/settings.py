@@ -61,6 +61,9 @@ class _Model(BaseModel):
     quantization: Quantization = Field("none", description="Form of the denoiser's weights")
     attention: str = Field("", description="Attention backend of diffusers; none: torch's own")
     compile: bool = Field(False, description="Whether the denoiser is compiled")
+    max_batch_size: int = Field(
+        0, ge=0, le=64, description="Tasks made together at most; 1: none, 0: as the contract says"
+    )
     step_cache: StepCache = Field("none", description="How similar steps share work")
     loras: Words = Field((), description="Adapters to merge: place or place:weight")
 

@@ -118,13 +118,26 @@ def told(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         ("rate_limit_burst", 5, "gateway", "rate_limit.burst"),
         ("rate_limit_window_size", 30, "gateway", "rate_limit.window_seconds"),
         ("api_keys_file", HERE, "keys", "file"),
+        ("max_batch_size", 1, "limits", "batch_size"),
+        ("task_timeout", 9000.0, "gateway", "long_rpc_timeout_seconds"),
+        ("model", "org/name", "pool", "options.model"),
+        ("models_folder", HERE, "pool", "options.models_folder"),  # a text: it goes to a process
+        ("dtype", "float16", "pool", "options.dtype"),
+        ("offload", "model", "pool", "options.offload"),
+        ("vae_tiling", True, "pool", "options.vae_tiling"),
+        ("quantization", "int8", "pool", "options.quantization"),
+        ("attention", "flash", "pool", "options.attention"),
+        ("compile", True, "pool", "options.compile"),
+        ("step_cache", "pyramid", "pool", "options.step_cache"),
+        ("loras", ("a:0.5",), "pool", "options.loras"),
     ],
 )
 def test_setting_reaches_its_part(setting: str, value: object, part: str, where: str) -> None:
     settings, plain = Settings(**{setting: value}), Settings()
     find = attrgetter(where)
 
-    assert find(PARTS[part](settings)) == value
+    found = find(PARTS[part](settings))
+    assert (Path(found) if isinstance(value, Path) else found) == value
     assert getattr(plain, setting) == value or find(PARTS[part](plain)) != value
 
 

@@ -91,6 +91,7 @@ OURS = {
     "QUANTIZATION": ("int8", "int8", "none"),
     "ATTENTION": ("flash", "flash", ""),
     "COMPILE": ("true", True, False),
+    "MAX_BATCH_SIZE": ("1", 1, 0),
     "STEP_CACHE": ("first_block", "first_block", "none"),
     "LORAS": ("a.safetensors:0.8, org/b", ("a.safetensors:0.8", "org/b"), ()),
     "OTLP_ENDPOINT": ("c:4317", "c:4317", None),
