@@ -34,7 +34,8 @@ SEEDS = range(8)
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     folder = tmp_path_factory.mktemp("batching")
-    with Service(TINY / "batching_pipeline.py", folder, gateway=False) as service:
+    settings = {"gateway": False, "max_queue_size": 20}
+    with Service(TINY / "batching_pipeline.py", folder, **settings) as service:
         yield service
 
 
