@@ -176,6 +176,8 @@ class FakeReplica:
 
     def die(self) -> None:
         """Ends every open run with ReplicaDied, and lets the pool replace the replica."""
+        if self.is_dead:
+            return
         self.is_dead = True
         for run in self.runs:
             run.end(ReplicaDied(f"Replica {self.id} died"))

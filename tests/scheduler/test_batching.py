@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
+from random import Random
 from typing import Any
 
 import pytest
@@ -334,3 +335,56 @@ async def test_what_pays_is_found_while_tasks_run(
             await house.ended(task)
 
     assert list(map(len, pool.batches)) == [1, 1, 2, 4, 4, 4]
+
+
+async def test_tasks_of_all_kinds_that_wait_for_the_pipeline_keep_their_order(
+    tasks: MemoryTaskStore, artifacts: MemoryArtifactStore
+) -> None:
+    pool = FakePool(contract=CONTRACT)
+    house = House(tasks=tasks, pool=pool, artifacts=artifacts)
+    async with house.scheduler:
+        for name, kind in (("a", "t2v"), ("b", "t2i"), ("c", "t2v"), ("d", "t2i")):
+            await house.submit(task_id=name, kind=kind)
+        house.scheduler.open()
+        for name in "abcd":
+            await house.ended(await tasks.get(name))
+
+    assert pool.batches == [["a"], ["b"], ["c"], ["d"]]
+
+
+CHANCES = (
+    *[Script()] * 6,
+    Script(error=PipelineFailed("no"), is_made_alone=True),
+    Script(dies_after=1),
+    Script(hangs_after=2),
+    Script(hangs_after=0, ignores_stop=True),
+)
+
+
+@pytest.mark.parametrize("seed", range(25))
+async def test_whatever_happens_every_task_ends_and_every_replica_comes_back(
+    tasks: MemoryTaskStore, artifacts: MemoryArtifactStore, seed: int
+) -> None:
+    chance = Random(seed)
+    pool = FakePool(replicas=2, contract=CONTRACT)
+    limits = replace(LIMITS, queue=99, stall_seconds=0.01, task_seconds=0.05, cancel_seconds=0.01)
+    house = House(tasks=tasks, pool=pool, artifacts=artifacts, limits=limits)
+    house.scheduler._world.batches._sizes = Greedy()
+    async with house.scheduler:
+        house.scheduler.open()
+        submitted: list[Task] = []
+        for _ in range(40):
+            fields = chance.choice((STEPS_4, STEPS_8))
+            script = chance.choice(CHANCES)
+            submitted.append(await house.submit(script, fields=fields))
+            for _ in range(chance.randrange(9)):
+                await asyncio.sleep(0)
+            if chance.random() < 0.4:
+                await house.scheduler.cancel(chance.choice(submitted).id)
+        ends = {(await house.ended(task)).state for task in submitted}
+
+    assert ends <= {COMPLETED, TaskState.FAILED, TaskState.CANCELLED}
+    assert sorted(replica.id for replica in pool._idle) == [0, 1]
+    assert not any(turn for turn in pool._waiting if not turn.done())
+    assert house.scheduler._world.batches._lines == {}
+    assert max(map(len, pool.batches)) > 1
