@@ -21,7 +21,8 @@ from telefuser_grpc.errors import (
     TaskTimeout,
     TeleFuserError,
 )
-from telefuser_grpc.scheduler.batching import Batches, Place
+from telefuser_grpc.scheduler.batch import Place
+from telefuser_grpc.scheduler.batching import Batches
 from telefuser_grpc.scheduler.estimates import Estimates
 from telefuser_grpc.scheduler.limits import Limits, NoCapacityPolicy
 from telefuser_grpc.scheduler.ports import (
