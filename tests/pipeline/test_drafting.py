@@ -22,18 +22,21 @@ from tests.fakes.service import ROOT
 
 pytest.importorskip("diffusers")
 
-MODELS = ("t2v", "i2v", "fl2v", "vc", "t2i", "i2i")
+MODELS = ("t2v", "i2v", "i2v of one size", "fl2v", "vc", "sound", "t2i", "i2i", "upscale")
 CLIP = {"width": 80, "height": 64, "num_frames": 5, "num_inference_steps": 2}
 PICTURE = {"width": 80, "height": 64, "num_inference_steps": 2}
 RENDERED = [
     ("t2v", "t2v", CLIP, (5, 80, 64)),
     ("i2v", "i2v", CLIP, (5, 80, 64)),
+    ("i2v of one size", "i2v", {"num_frames": 9, "num_inference_steps": 2}, (9, 80, 64)),
     ("fl2v", "i2v", CLIP, (5, 80, 64)),
     ("fl2v", "fl2v", CLIP, (5, 80, 64)),
     ("vc", "vc", CLIP | {"strength": 0.5}, (5, 80, 64)),
+    ("sound", "i2v", CLIP | {"width": 96, "num_frames": 9}, (9, 96, 64)),
     ("t2i", "t2i", PICTURE, (1, 80, 64)),
     ("i2i", "t2i", PICTURE, (1, 80, 64)),
     ("i2i", "i2i", PICTURE, (1, 80, 64)),
+    ("upscale", "i2i", {"num_inference_steps": 2}, (1, 256, 128)),
 ]
 
 
@@ -81,23 +84,29 @@ def loaded(drafted: Callable[[str], Drafted]) -> Iterator[Callable[[str], Loaded
 def _save(name: str, folder: Path) -> None:
     from diffusers import WanVideoToVideoPipeline
 
-    from tests.pipelines.tiny import pictures, wan
+    from tests.pipelines.tiny import cogvideo, ltx2, pictures, upscale, wan
 
     match name:
         case "t2v":
             wan.save_wan21_t2v(folder)
         case "i2v":
             wan.save_wan21_i2v(folder)
+        case "i2v of one size":
+            cogvideo.save_cogvideox_i2v(folder)
         case "fl2v":
             wan.save_wan22_i2v(folder)
         case "vc":
             WanVideoToVideoPipeline(**wan.parts(), transformer=wan.transformer()).save_pretrained(
                 folder
             )
+        case "sound":
+            ltx2.save_ltx2_i2v(folder)
         case "t2i":
             pictures.save_stable_diffusion(folder)
         case "i2i":
             pictures.save_flux2_klein(folder)
+        case "upscale":
+            upscale.save_sd_x4_upscale(folder)
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -143,13 +152,14 @@ def test_draft_renders_each_kind_that_it_declares(
 
     facts = files[0].facts
     assert (facts.frame_count, facts.width, facts.height) == made
+    assert facts.has_sound is (name == "sound")
     assert watcher.steps
 
 
 def _input(name: str, folder: Path) -> str:
     is_clip = name == "ref_video_path"
     path = folder / f"{name}.{'mp4' if is_clip else 'png'}"
-    path.write_bytes(mp4(frames=7) if is_clip else still(width=90, height=60))
+    path.write_bytes(mp4(frames=7) if is_clip else still(width=64, height=32))
     return str(path)
 
 
@@ -195,7 +205,7 @@ def test_picture_decides_the_shape_where_one_side_is_asked(
     pipeline = loaded("i2i")
     inputs = {"first_image_path": _input("first_image_path", tmp_path)}
     fields = pipeline.contract.task("i2i").complete(
-        {"prompt": "a cat", "num_inference_steps": 1, "width": 96, **inputs}
+        {"prompt": "a cat", "num_inference_steps": 1, "width": 128, **inputs}
     )
     job = dataclasses.replace(
         make_job(tmp_path, output_name="t.png", media_type="image", fields=fields, inputs=inputs),
@@ -204,7 +214,7 @@ def test_picture_decides_the_shape_where_one_side_is_asked(
 
     facts = encode(render(pipeline, job, Watcher().context), job)[0].facts
 
-    assert (facts.width, facts.height) == (96, 64)
+    assert (facts.width, facts.height) == (128, 64)
 
 
 def test_file_finds_its_model_where_nothing_else_is_named(
@@ -279,6 +289,16 @@ def test_single_file_of_weights_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["{", "[]", "{}", '{"_class_name": 3}'])
 def test_index_without_a_class_is_refused(text: str, tmp_path: Path) -> None:
     (tmp_path / "model_index.json").write_text(text)
+
+    with pytest.raises(CannotDraft, match="download the model again"):
+        draft(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["[]", '{"block_out_channels": "wide"}'])
+def test_part_with_settings_that_make_no_sense_is_refused(text: str, tmp_path: Path) -> None:
+    _index(tmp_path, _class_name="StableDiffusionPipeline", vae=["diffusers", "AutoencoderKL"])
+    (tmp_path / "vae").mkdir()
+    (tmp_path / "vae/config.json").write_text(text)
 
     with pytest.raises(CannotDraft, match="download the model again"):
         draft(tmp_path)

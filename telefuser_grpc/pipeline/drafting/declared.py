@@ -4,7 +4,7 @@ import textwrap
 from collections.abc import Iterator
 
 from telefuser_grpc.pipeline.drafting.layout import spread, text
-from telefuser_grpc.pipeline.drafting.limits import nearest_aspect, nearest_resolution, table_of
+from telefuser_grpc.pipeline.drafting.limits import nearest_aspect, nearest_resolution
 from telefuser_grpc.pipeline.drafting.plan import Plan
 
 EXAMPLE = "A cat surfs a wave at sunset"
@@ -24,7 +24,7 @@ def parameters_of(plan: Plan, kind: str) -> list[str]:
     """Returns the entries that one kind declares besides."""
     name = nearest_resolution(plan.size)
     if kind not in ("t2v", "t2i"):
-        if not (plan.call.makes_video and plan.call.takes_size):
+        if not (plan.call.makes_video and plan.call.takes_size) or plan.has_one_size:
             return []
         return [f'"resolution": declare.resolution_of_image("{name}", ("{name}",))']
     if not plan.call.takes_size:
@@ -94,9 +94,9 @@ def _length(plan: Plan) -> Iterator[str]:
 
 
 def _sides(plan: Plan) -> Iterator[str]:
-    if plan.call.enlarges:
+    if plan.call.enlarges or plan.has_one_size:
         return
-    sides = [side for size in table_of(plan.size, plan.multiple).values() for side in size]
+    sides = [side for size in plan.sizes.values() for side in size]
     least = f", minimum={plan.multiple}" if min(sides) < LEAST_SIDE else ""
     for name in ("width", "height"):
         bounds = f"maximum={max(sides)}, multiple={plan.multiple}{least}"
@@ -136,6 +136,5 @@ def _output(plan: Plan) -> Iterator[str]:
 
 def sizes_table(plan: Plan) -> list[str]:
     """Returns the constant that holds a size for each aspect ratio."""
-    table = table_of(plan.size, plan.multiple)
-    entries = (f'"{name}": "{width}x{height}"' for name, (width, height) in table.items())
+    entries = (f'"{name}": "{width}x{height}"' for name, (width, height) in plan.sizes.items())
     return spread("SIZES = {", entries, "}")

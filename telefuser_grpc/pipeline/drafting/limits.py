@@ -18,6 +18,9 @@ RATE = re.compile(r"\bfps=(\d+)")
 DIVISIBLE = re.compile(r"divisible by (\d+)")
 PACKED = "vae_scale_factor * 2"
 """Stands in the code of a class that packs two by two latents itself."""
+IN_PAIRS = ("AutoencoderKLCogVideoX",)
+"""Autoencoders that always decode two latent frames together."""
+ONE_SIZE = "use_learned_positional_embeddings"
 SAMPLE_SIZE = re.compile(r"default_sample_size = (\d+)")
 SIDES = re.compile(r"default_height = (\d+)\s+self\.default_width = (\d+)")
 
@@ -55,7 +58,8 @@ def frames_of(model: Model, call: Call) -> Frames:
     named = (model.denoiser.get("sample_frames"), model.denoiser.get("num_frames"))
     numbers = (call.number(call.frame_count), *named, fps * USUAL_SECONDS + 1)
     usual = next(int(each) for each in numbers if isinstance(each, int | float) and each > 0)
-    return Frames(fps=fps, usual=usual, every=_frames_per_latent(model.autoencoder))
+    together = 2 if model.parts.get("vae") in IN_PAIRS else 1
+    return Frames(fps=fps, usual=usual, every=together * _frames_per_latent(model.autoencoder))
 
 
 def multiple_of(model: Model, call: Call) -> int:
@@ -71,6 +75,11 @@ def size_of(model: Model, call: Call) -> Size:
     multiple = multiple_of(model, call)
     width, height = next(_sizes(model, call))
     return _near(width, multiple), _near(height, multiple)
+
+
+def has_one_size(model: Model) -> bool:
+    """Tells whether a denoiser has learned where things are, for its own size alone."""
+    return bool(model.denoiser.get(ONE_SIZE))
 
 
 def table_of(size: Size, multiple: int) -> dict[str, Size]:

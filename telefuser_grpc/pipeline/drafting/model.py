@@ -129,8 +129,14 @@ def _autoencoder(folder: Path, name: str, parts: Mapping[str, str]) -> Settings:
     known = getattr(diffusers, parts.get(name, ""), None)
     if known is None:
         return stored
-    with torch.device("meta"):  # its shape alone, in no memory
-        built = known.from_config(dict(stored))
+    try:
+        with torch.device("meta"):  # its shape alone, in no memory
+            built = known.from_config(dict(stored))
+    except Exception as error:  # settings are anybody's, and a class raises anything of them
+        raise CannotDraft(
+            f"diffusers {diffusers.__version__} cannot read {name}/config.json; run `pip install "
+            "--upgrade diffusers`, or download the model again"
+        ) from error
     names = ("spatial_compression_ratio", "temporal_compression_ratio")
     computed = {each: value for each in names if (value := vars(built).get(each)) is not None}
     return {**built.config, **computed}

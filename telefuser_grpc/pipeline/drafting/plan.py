@@ -9,8 +9,10 @@ from telefuser_grpc.pipeline.drafting.limits import (
     Frames,
     Size,
     frames_of,
+    has_one_size,
     multiple_of,
     size_of,
+    table_of,
 )
 from telefuser_grpc.pipeline.drafting.model import Model, title
 from telefuser_grpc.pipeline.drafting.refusal import CannotDraft
@@ -29,6 +31,7 @@ class Plan:
 
     Attributes:
         place: The directory of the model.
+        has_one_size: It can make no other.
         float32: The parts that keep full precision.
         sound: The part that knows the sample rate of the sound; "" for a silent model.
     """
@@ -41,10 +44,17 @@ class Plan:
     kinds: tuple[str, ...]
     frames: Frames
     size: Size
+    has_one_size: bool
     multiple: int
     float32: tuple[str, ...]
     memory: str
     sound: str
+
+    @property
+    def sizes(self) -> dict[str, Size]:
+        """A size for each aspect ratio, the own one first."""
+        table = table_of(self.size, self.multiple)
+        return dict([*table.items()][:1]) if self.has_one_size else table
 
     def has(self, argument: str) -> bool:
         """Tells whether the class's call takes an argument."""
@@ -70,6 +80,7 @@ def plan_of(model: Model) -> Plan:
         kinds=kinds,
         frames=frames_of(model, call),
         size=size_of(model, call),
+        has_one_size=has_one_size(model),
         multiple=multiple_of(model, call),
         float32=tuple(_in_full(model, call)),
         memory=_memory(model),

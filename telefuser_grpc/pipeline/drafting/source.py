@@ -97,7 +97,8 @@ def _size_functions(plan: Plan) -> Iterator[str]:
     if _has_text(plan) and plan.call.takes_size:
         yield "tabled_size"
     if kinds and not plan.call.enlarges:
-        yield from ("fitted", "shaped_like")
+        yield "fitted"
+        yield from () if plan.has_one_size else ("shaped_like",)
     if plan.frames.every > 1 and plan.call.makes_video and (_counts(plan) or kinds & {"vc", "vsr"}):
         yield "frame_count"
 
@@ -106,7 +107,8 @@ def _constants(plan: Plan) -> Iterator[str]:
     if _has_text(plan) and plan.call.takes_size:
         yield from sizes_table(plan)
     if _media_kinds(plan) and not plan.call.enlarges:
-        yield f"PIXELS = {plan.size[0]} * {plan.size[1]}"
+        width, height = plan.size
+        yield f"SIZE = ({width}, {height})" if plan.has_one_size else f"PIXELS = {width} * {height}"
     yield from negative_default(plan)
 
 
@@ -288,4 +290,6 @@ def _clip(plan: Plan) -> list[str]:
 
 
 def _shaped(plan: Plan, picture: str) -> str:
+    if plan.has_one_size:
+        return "size = SIZE"
     return f"size = shaped_like({picture}, request, pixels=PIXELS, multiple={plan.multiple})"
