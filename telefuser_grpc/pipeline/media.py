@@ -8,17 +8,21 @@ from typing import Any
 ROUNDING = 1e-6  # a time that is a hair before its frame
 
 
-def read_image(path: str | Path) -> Any:
-    """Returns a picture as PIL shows it to people: upright, RGB, clear parts white."""
+def read_image(path: str | Path, *, at_least: int = 1) -> Any:
+    """Returns a picture as PIL shows it to people: upright, RGB, clear parts white.
+
+    Args:
+        at_least: Pixels of its shorter side; a smaller picture is enlarged.
+    """
     from PIL import Image, ImageOps
 
     with Image.open(path) as image:
         upright = _in_8_bits(ImageOps.exif_transpose(image))
         if "A" not in upright.getbands() and "transparency" not in upright.info:
-            return upright.convert("RGB")
+            return _enlarged(upright.convert("RGB"), at_least)
         pasted = Image.new("RGBA", upright.size, "white")
         pasted.alpha_composite(upright.convert("RGBA"))
-        return pasted.convert("RGB")
+        return _enlarged(pasted.convert("RGB"), at_least)
 
 
 def read_frames(path: str | Path, *, limit: int, fps: float | None = None) -> list[Any]:
@@ -46,6 +50,13 @@ def read_sound(path: str | Path, *, rate: int) -> Any:
             for piece in resampler.resample(frame)
         ]
     return np.concatenate(pieces) if pieces else np.zeros(0, np.float32)
+
+
+def _enlarged(image: Any, at_least: int) -> Any:
+    shorter = min(image.size)
+    if shorter >= at_least:
+        return image
+    return image.resize([round(side * at_least / shorter) for side in image.size])
 
 
 def _in_8_bits(image: Any) -> Any:

@@ -52,6 +52,14 @@ def test_deep_picture_keeps_its_greys(tmp_path: Path) -> None:
     assert read_image(path).getpixel((0, 0)) == (128, 128, 128)
 
 
+def test_small_picture_is_enlarged_in_its_shape(tmp_path: Path) -> None:
+    path = tmp_path / "small.png"
+    Image.new("RGB", (40, 20)).save(path)
+
+    assert read_image(path, at_least=64).size == (128, 64)
+    assert read_image(path, at_least=20).size == (40, 20)
+
+
 def write_clip(path: Path, *, greys: list[int], fps: int = 10, late: int = 0) -> Path:
     with av.open(str(path), "w") as file:
         stream = file.add_stream("ffv1", rate=fps)
