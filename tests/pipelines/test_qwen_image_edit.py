@@ -1,0 +1,179 @@
+"""Qwen-Image-Edit: its contract, and a run of the real class with a tiny model.
+
+Its processor cannot be read from a directory without torchvision, so the file is not served here.
+"""
+
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from telefuser_grpc.domain.contract import PipelineContract
+from telefuser_grpc.errors import InvalidFields, MissingInputs, TaskCancelled
+from telefuser_grpc.pipeline.context import JobContext
+from telefuser_grpc.pipeline.diffusers_hooks import hooked
+from telefuser_grpc.pipeline.loader import import_file
+from telefuser_grpc.pipeline.options import ModelOptions
+from tests.fakes.pipelines import Watcher
+from tests.fakes.service import ROOT
+
+torch = pytest.importorskip("torch")
+diffusers = pytest.importorskip("diffusers")
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+
+
+@pytest.fixture(scope="module")
+def file() -> ModuleType:
+    return import_file(ROOT / "pipelines" / "qwen_image_edit.py")
+
+
+@pytest.fixture(scope="module")
+def contract(file: ModuleType) -> PipelineContract:
+    return PipelineContract.parse(file.PIPELINE_CONTRACT, stem="qwen_image_edit")
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> list[str]:
+    paths = []
+    for name, size in {"wide": (64, 32), "tall": (32, 64)}.items():
+        paths.append(str(tmp_path / f"{name}.png"))
+        Image.new("RGB", size, "grey").save(paths[-1])
+    return paths
+
+
+@pytest.fixture(scope="module")
+def pipe() -> Any:
+    """The real class; only what joins text and pictures is another."""
+    from tests.pipelines.tiny.qwen import PictureProcessor, qwen_parts
+
+    parts = qwen_parts()
+    processor = PictureProcessor(parts["tokenizer"])
+    pipe = diffusers.QwenImageEditPlusPipeline(**parts, processor=processor)
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
+
+
+@pytest.fixture(autouse=True)
+def _small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures are a megapixel to the class, which takes half a minute here."""
+    from diffusers.pipelines.qwenimage import pipeline_qwenimage_edit_plus as edit_plus
+
+    monkeypatch.setattr(edit_plus, "CONDITION_IMAGE_SIZE", 64 * 64)
+    monkeypatch.setattr(edit_plus, "VAE_IMAGE_SIZE", 64 * 64)
+
+
+class Recorder:
+    """Stands for the pipeline, and keeps what it is called with."""
+
+    def __call__(self, **called: Any) -> Any:
+        self.called = called
+        return SimpleNamespace(images=["an image"])
+
+
+def complete(contract: PipelineContract, **fields: Any) -> dict[str, Any]:
+    return contract.task("edit").complete({"prompt": "make it red", **fields})
+
+
+def edit(file: ModuleType, pipe: Any, request: dict[str, Any], watcher: Watcher) -> Any:
+    context = JobContext(watcher.context)
+    with hooked(pipe, context):
+        (image,) = file.run(pipe, request, context)["images"]
+    return image
+
+
+def test_edit_has_the_size_and_steps_that_were_asked(
+    file: ModuleType, contract: PipelineContract, pipe: Any, pictures: list[str]
+) -> None:
+    watcher = Watcher(preview_interval_seconds=0)
+    wanted = {"width": 80, "height": 64, "num_inference_steps": 2}
+    request = complete(contract, first_image_path=pictures[0], image_2=pictures[1], **wanted)
+
+    image = edit(file, pipe, request, watcher)
+
+    assert image.size == (80, 64)
+    assert watcher.steps == [(1, 2), (2, 2)]
+    assert len(watcher.previews) == 2
+
+
+def test_same_seed_gives_the_same_pixels_whatever_ran_before(
+    file: ModuleType, contract: PipelineContract, pipe: Any, pictures: list[str]
+) -> None:
+    size = {"width": 64, "height": 64, "num_inference_steps": 2}
+    one, two = (
+        complete(contract, first_image_path=pictures[0], seed=seed, **size) for seed in (1, 2)
+    )
+    first = edit(file, pipe, one, Watcher()).tobytes()
+
+    with pytest.raises(TaskCancelled):
+        edit(file, pipe, two, Watcher(cancel_after=1))
+
+    assert edit(file, pipe, one, Watcher()).tobytes() == first
+    assert edit(file, pipe, two, Watcher()).tobytes() != first
+
+
+def test_pictures_are_given_in_their_order_with_the_documented_defaults(
+    file: ModuleType, contract: PipelineContract, pictures: list[str]
+) -> None:
+    pipe = Recorder()
+
+    file.run(pipe, complete(contract, first_image_path=pictures[0], image_3=pictures[1]), None)
+
+    assert [image.size for image in pipe.called["image"]] == [(64, 32), (32, 64)]
+    assert pipe.called["num_inference_steps"] == 40
+    assert pipe.called["true_cfg_scale"] == 4.0
+    assert pipe.called["negative_prompt"] == " "
+
+
+@pytest.mark.parametrize(
+    ("fields", "size"),
+    [
+        ({}, (None, None)),
+        ({"resolution": "1536x1024"}, (1536, 1024)),
+        ({"width": 640, "height": 360}, (640, 368)),
+        ({"width": 640}, (640, 320)),
+    ],
+)
+def test_size_is_the_models_own_unless_asked(
+    file: ModuleType,
+    contract: PipelineContract,
+    pictures: list[str],
+    fields: dict[str, Any],
+    size: tuple[Any, Any],
+) -> None:
+    pipe = Recorder()
+
+    file.run(pipe, complete(contract, first_image_path=pictures[0], **fields), None)
+
+    assert (pipe.called["width"], pipe.called["height"]) == size
+
+
+@pytest.mark.parametrize("kind", ["edit", "i2i"])
+def test_both_kinds_need_a_picture(contract: PipelineContract, kind: str) -> None:
+    with pytest.raises(MissingInputs):
+        contract.task(kind).complete({"prompt": "make it red"})
+
+
+def test_picture_that_is_a_line_is_told_by_its_field(
+    file: ModuleType, contract: PipelineContract, pictures: list[str], tmp_path: Path
+) -> None:
+    line = tmp_path / "line.png"
+    Image.new("RGB", (900, 100)).save(line)
+    request = complete(contract, first_image_path=pictures[0], image_2=str(line))
+
+    with pytest.raises(InvalidFields) as refused:
+        file.run(Recorder(), request, None)
+
+    assert [each.field for each in refused.value.violations] == ["image_2"]
+
+
+def test_model_is_loaded_as_its_class(file: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(file, "load_model", lambda *given, **named: (*given, named))
+    options = ModelOptions()
+
+    loaded = file.get_pipeline(2, options)
+
+    wanted = (diffusers.QwenImageEditPlusPipeline, file.MODEL, options, {"parallelism": 2})
+    assert loaded == wanted
