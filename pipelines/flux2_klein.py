@@ -1,0 +1,88 @@
+"""FLUX.2 klein, 9 billion parameters: pictures of words in four steps, or of up to four pictures.
+
+It is distilled: only its base model (TELEFUSER_MODEL=black-forest-labs/FLUX.2-klein-base-9B, with
+50 steps) heeds a guidance over 1.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from diffusers import Flux2KleinPipeline
+
+from telefuser_grpc.pipeline import parameters as declare
+from telefuser_grpc.pipeline.media import read_image
+from telefuser_grpc.pipeline.models import load_model
+from telefuser_grpc.pipeline.options import ModelOptions
+from telefuser_grpc.pipeline.previews import token_previews
+from telefuser_grpc.pipeline.sizes import check_shape, tabled_size
+
+MODEL = "black-forest-labs/FLUX.2-klein-9B"
+MEMORY = "35 GB in bfloat16, 19 GB with TELEFUSER_OFFLOAD=model"
+PICTURES = ("first_image_path", "image_2", "image_3", "image_4")
+SIZES = {
+    "1:1": "1024x1024",
+    "16:9": "1280x720",
+    "9:16": "720x1280",
+    "4:3": "1152x864",
+    "3:4": "864x1152",
+    "3:2": "1248x832",
+    "2:3": "832x1248",
+}
+ALSO = ("1536x1024", "1024x1536")
+
+PARAMETERS = {
+    "prompt": declare.prompt(example="A paper boat on a puddle, macro photograph"),
+    "seed": declare.seed(),
+    "aspect_ratio": declare.aspect_ratio("1:1", tuple(SIZES)),
+    "resolution": declare.exact_size((*SIZES.values(), *ALSO)),
+    "width": declare.side("width", maximum=2048, multiple=16),
+    "height": declare.side("height", maximum=2048, multiple=16),
+    "num_inference_steps": declare.steps(4),
+    "guidance_scale": declare.guidance(1.0),
+    "output_format": declare.output_format(),
+    "output_path": declare.OUTPUT_PATH,
+}
+EDIT = {
+    "media_type": "image",
+    "required_inputs": ["first_image_path"],
+    "optional_inputs": list(PICTURES[1:]),
+    "parameters": PARAMETERS,
+}
+PIPELINE_CONTRACT = {
+    "contract_version": "v1",
+    "pipeline_name": "flux2_klein",
+    "supported_tasks": ["t2i", "edit", "i2i"],
+    "task_contracts": {
+        "t2i": {"media_type": "image", "parameters": PARAMETERS},
+        "edit": EDIT,
+        "i2i": EDIT,
+    },
+}
+
+
+def get_pipeline(parallelism: int, options: ModelOptions) -> Flux2KleinPipeline:
+    """Load the model."""
+    return load_model(Flux2KleinPipeline, MODEL, options, parallelism=parallelism)
+
+
+def run(pipe: Flux2KleinPipeline, request: Mapping[str, Any], context: Any) -> dict[str, Any]:
+    """Serve one request."""
+    width, height = tabled_size(request, SIZES, multiple=16)
+    pictures = [_picture(request[name], name) for name in PICTURES if request.get(name)]
+    images = pipe(
+        image=pictures or None,
+        prompt=request["prompt"],
+        width=width,
+        height=height,
+        num_inference_steps=request["num_inference_steps"],
+        guidance_scale=request["guidance_scale"],
+        generator=declare.generator(request["seed"]),
+        callback_on_step_end=token_previews(context, aspect=width / height),
+    ).images
+    return {"images": images}
+
+
+def _picture(path: str, field: str) -> Any:
+    """Read a picture as the model can take it: no side under 64 pixels."""
+    check_shape(picture := read_image(path, at_least=64), field)
+    return picture
