@@ -11,39 +11,23 @@ import grpc
 import structlog
 import uvloop
 
-from telefuser_grpc import __version__
 from telefuser_grpc.app import parts
+from telefuser_grpc.app.core import Core, build_core, use_cases
 from telefuser_grpc.app.keys import LiveKeys, key_check, key_source, warn_of_openness
 from telefuser_grpc.app.runtime import runtime_folder
 from telefuser_grpc.config import ConfigError, Settings
 from telefuser_grpc.errors import NoCapacity, TeleFuserError
 from telefuser_grpc.gateway.options import GatewayError
 from telefuser_grpc.gateway.process import Gateway
-from telefuser_grpc.scheduler.admission import Admission
-from telefuser_grpc.scheduler.desk import Desk
-from telefuser_grpc.scheduler.expiry import Expiry
-from telefuser_grpc.scheduler.janitor import Janitor
-from telefuser_grpc.scheduler.library import Library
-from telefuser_grpc.scheduler.room import GuardedInputs, GuardedUploads
-from telefuser_grpc.scheduler.scheduler import Scheduler
-from telefuser_grpc.scheduler.service import Service
-from telefuser_grpc.server.image_to_video.memory import DeviceMemory
 from telefuser_grpc.server.links import Links
-from telefuser_grpc.server.server import Server, UseCases
-from telefuser_grpc.server.wan.files import is_ours
-from telefuser_grpc.server.wan.servicer import WanParts
-from telefuser_grpc.storage.artifacts import LocalArtifactStore
-from telefuser_grpc.storage.folders import LocalTaskFolders
+from telefuser_grpc.server.server import Server
 from telefuser_grpc.storage.schema import UnusableDatabase
-from telefuser_grpc.storage.sqlite_tasks import SqliteTaskStore
 from telefuser_grpc.telemetry.grpc_metrics import MetricsInterceptor
 from telefuser_grpc.telemetry.grpc_tracing import TracingInterceptor
-from telefuser_grpc.telemetry.metered_store import MeteredTaskStore
 from telefuser_grpc.telemetry.metrics import Metrics
 from telefuser_grpc.telemetry.startup import startup_summaries
 from telefuser_grpc.telemetry.tracing import configure_tracing
 from telefuser_grpc.workers.devices import AllotmentError
-from telefuser_grpc.workers.pool import LocalReplicaPool
 
 logger = structlog.get_logger()
 
@@ -115,96 +99,30 @@ class App:
             )
         )
         self._root.mkdir(parents=True, exist_ok=True)
-        pool = parts.pool(settings, self._pipeline)
-        store = await stack.enter_async_context(SqliteTaskStore(self._root / "tasks.db"))
-        gpus = parts.gpus(settings)
-        metrics = (
-            Metrics(
-                version=__version__,
-                counts=store.counts,
-                replicas=pool.status,
-                gpus=gpus,
-            )
-            if settings.enable_metrics
-            else None
-        )
-        tasks = (
-            MeteredTaskStore(store, metrics, times_stages=settings.enable_stage_metrics)
-            if metrics
-            else store
-        )
-        artifacts = LocalArtifactStore(self._root)
-        uploads = parts.uploads(settings, self._root)
-        scheduler = await stack.enter_async_context(
-            Scheduler(
-                tasks=tasks, replicas=pool, artifacts=artifacts, limits=parts.limits(settings)
-            )
-        )
-        janitor = Janitor(
-            tasks=store,
-            folders=LocalTaskFolders(self._root),
-            uploads=uploads,
-            retention=parts.retention(settings),
-        )
-        admission = Admission(
-            tasks=tasks,
-            inputs=GuardedInputs(parts.inputs(settings, self._root, uploads), janitor),
-            scheduler=scheduler,
-            enforcement=parts.enforcement(settings),
-        )
-        desk = Desk(tasks=tasks, scheduler=scheduler)
-        expiry = await stack.enter_async_context(
-            Expiry(tasks=tasks, scheduler=scheduler, belongs=is_ours)
-        )
-        memory = DeviceMemory(gpus)
-        use_cases = UseCases(
-            tasks=desk,
-            admission=admission,
-            library=Library(tasks=desk, artifacts=artifacts, root=str(self._root)),
-            uploads=GuardedUploads(uploads, janitor),
-            service=Service(
-                facts=self._facts,
-                tasks=desk,
-                scheduler=scheduler,
-                admission=admission,
-                replicas=pool,
-            ),
-            metrics=metrics.render if metrics else None,
-            metrics_json=metrics.as_json if metrics else None,
-            wan=WanParts(
-                fetch=parts.submitted_images(settings).fetch,
-                has_keys=key_check(settings, self._keys) is not None,
-                watch=expiry.watch,
-            ),
-            memory=memory,
-        )
-        await self._listen(stack, use_cases, metrics)
-        await stack.enter_async_context(janitor)
-        await asyncio.to_thread(memory.begin)
-        await stack.enter_async_context(pool)  # last: loading takes the processors from the rest
-        stack.push_async_callback(scheduler.drain)  # while callers can still watch and read
-        opening = asyncio.create_task(self._open(pool, admission, scheduler))
+        core = await build_core(stack, settings, root=self._root, pipeline=self._pipeline)
+        await self._listen(stack, core)
+        await stack.enter_async_context(core.janitor)
+        await asyncio.to_thread(core.memory.begin)
+        await stack.enter_async_context(core.pool)  # last: loading takes the processors from all
+        stack.push_async_callback(core.scheduler.drain)  # while callers can still watch and read
+        opening = asyncio.create_task(self._open(core))
         stack.callback(opening.cancel)
 
-    async def _listen(
-        self, stack: AsyncExitStack, use_cases: UseCases, metrics: Metrics | None
-    ) -> None:
+    async def _listen(self, stack: AsyncExitStack, core: Core) -> None:
         settings = self._settings
-        interceptors: list[grpc.aio.ServerInterceptor] = (
-            [MetricsInterceptor(metrics)] if metrics else []
-        )
-        if settings.otlp_endpoint:
-            interceptors.insert(0, TracingInterceptor())
         runtime = stack.enter_context(runtime_folder(self._root))
         socket = runtime / "server.sock"
         address = f"unix:{socket}" if settings.gateway else f"{settings.host}:{settings.port}"
         keys = self._keys
+        check = key_check(settings, keys)
         server = Server(
             address,
-            use_cases,
+            use_cases(
+                core, settings, facts=self._facts, root=self._root, has_keys=check is not None
+            ),
             max_message_bytes=parts.max_message_bytes(settings),
-            interceptors=interceptors,
-            keys=key_check(settings, keys),
+            interceptors=_interceptors(settings, core.metrics),
+            keys=check,
             error_format=parts.error_format(settings),
             links=Links(settings.public_base_url or ""),
             serves_openai=settings.enable_openai_api,
@@ -224,18 +142,18 @@ class App:
         warn_of_openness(settings, keys)
         logger.info("server listens", host=settings.host, port=port, gateway=settings.gateway)
 
-    async def _open(
-        self, pool: LocalReplicaPool, admission: Admission, scheduler: Scheduler
-    ) -> None:
+    async def _open(self, core: Core) -> None:
         """Begins to admit and to run tasks once the pipeline is loaded."""
         try:
-            contract = await pool.contract()
+            contract = await core.pool.contract()
         except NoCapacity:
-            self._fault = PipelineUnusable(f"the pipeline cannot be loaded: {pool.start_failure}")
+            self._fault = PipelineUnusable(
+                f"the pipeline cannot be loaded: {core.pool.start_failure}"
+            )
             self._is_stopped.set()
             return
-        admission.open(contract)
-        scheduler.open()
+        core.admission.open(contract)
+        core.scheduler.open()
         for line in startup_summaries(contract, self._facts):
             logger.info(line)
         logger.info("pipeline is loaded", name=contract.pipeline_name, tasks=list(contract.tasks))
@@ -251,3 +169,9 @@ class App:
 
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, stop)
+
+
+def _interceptors(settings: Settings, metrics: Metrics | None) -> list[grpc.aio.ServerInterceptor]:
+    """Returns what sees every call, the outermost first."""
+    tracing = [TracingInterceptor()] if settings.otlp_endpoint else []
+    return [*tracing, *([MetricsInterceptor(metrics)] if metrics else [])]
