@@ -22,7 +22,7 @@ def enable_step_cache(pipe: Any, name: str, parts: Iterable[Any]) -> None:
         if not hasattr(part, "enable_cache"):
             raise _refused(name, f"{type(part).__name__} has no step caches")
         try:
-            part.enable_cache(_config(name, pipe))
+            part.enable_cache(_config(name, part))
         except (ValueError, LookupError) as error:
             raise _refused(name, str(error)) from error
         if not any(hasattr(each, "_diffusers_hook") for each in list(part.modules())[1:]):
@@ -51,7 +51,7 @@ def _refused(name: str, why: str) -> ModelUnusable:
     return ModelUnusable(f"TELEFUSER_STEP_CACHE={name}: {why}; {REMEDY}")
 
 
-def _config(name: str, pipe: Any) -> Any:
+def _config(name: str, part: Any) -> Any:
     from diffusers import FirstBlockCacheConfig, PyramidAttentionBroadcastConfig
     from diffusers.hooks import TaylorSeerCacheConfig
 
@@ -61,5 +61,20 @@ def _config(name: str, pipe: Any) -> Any:
         return TaylorSeerCacheConfig(cache_identifiers=list(ATTENTION))
     return PyramidAttentionBroadcastConfig(
         spatial_attention_block_skip_range=2,
-        current_timestep_callback=lambda: pipe.current_timestep,
+        current_timestep_callback=Clock(part).read,
     )
+
+
+class Clock:
+    """Knows the timestep that a denoiser is given, whichever of several pipelines runs it."""
+
+    def __init__(self, part: Any) -> None:
+        self._timestep = 0.0
+        part.register_forward_pre_hook(self._note, with_kwargs=True)
+
+    def read(self) -> float:
+        """Returns the timestep of the current or last pass."""
+        return self._timestep
+
+    def _note(self, part: Any, values: tuple[Any, ...], named: dict[str, Any]) -> None:
+        self._timestep = float(named["timestep"].max())  # a given frame has none, the others have

@@ -10,6 +10,8 @@ from telefuser_grpc.errors import TaskCancelled
 from telefuser_grpc.pipeline.checkpoint import ModelUnusable
 from telefuser_grpc.pipeline.context import JobContext
 from telefuser_grpc.pipeline.diffusers_hooks import hooked
+from telefuser_grpc.pipeline.options import ModelOptions
+from telefuser_grpc.pipeline.siblings import sibling
 from telefuser_grpc.pipeline.step_cache import enable_step_cache
 from tests.fakes.pipelines import Watcher
 
@@ -82,6 +84,30 @@ def test_cache_changes_what_is_drawn_and_forgets_it_between_runs(
 
     assert not torch.equal(first, exact)
     assert torch.equal(draw(pipe, 1), first)
+
+
+def test_pipelines_that_share_a_denoiser_share_its_cache(case: tuple[Any, str]) -> None:
+    pipe, name = case
+    options = ModelOptions(step_cache=name)  # type: ignore[arg-type]  # one of its words
+    enable_step_cache(pipe, name, [pipe.transformer])
+    other = sibling(type(pipe), pipe, options)
+    other.set_progress_bar_config(disable=True)
+
+    assert torch.equal(draw(other, 1), draw(pipe, 1))
+
+
+def test_pipeline_that_cannot_run_a_cached_denoiser_is_no_sibling(wan: Path) -> None:
+    with pytest.raises(ModelUnusable, match="WanVideoToVideoPipeline does not tell its passes"):
+        sibling(
+            diffusers.WanVideoToVideoPipeline,
+            SimpleNamespace(components=_parts_of_vc(load(wan))),
+            ModelOptions(step_cache="first_block"),
+        )
+
+
+def _parts_of_vc(pipe: Any) -> dict[str, Any]:
+    wanted = ("tokenizer", "text_encoder", "transformer", "vae", "scheduler")
+    return {name: pipe.components[name] for name in wanted}
 
 
 @pytest.mark.parametrize("case", ["taylorseer", "pyramid"], indirect=True)
