@@ -182,6 +182,14 @@ def test_part_that_has_no_weights_by_its_class_needs_none(model: Path) -> None:
     check_checkpoint(model, default=HUB_ID, class_names=("HunyuanVideo15Pipeline",))
 
 
+def test_tokenizer_of_bytes_needs_no_vocabulary(model: Path) -> None:
+    change_json(model / "model_index.json", tokenizer=["transformers", "ByT5Tokenizer"])
+    tokenizer = model / "tokenizer" / "tokenizer.json"
+    tokenizer.rename(tokenizer.with_name("tokenizer_config.json"))
+
+    check_checkpoint(model, default=HUB_ID, class_names=("WanPipeline",))
+
+
 def test_directory_that_is_named_is_found(model: Path) -> None:
     assert find_checkpoint(HUB_ID, ModelOptions(model=str(model))) == model
 
