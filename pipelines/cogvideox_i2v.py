@@ -26,6 +26,7 @@ PIPELINE_CONTRACT = {
         "i2v": {
             "media_type": "video",
             "required_inputs": ["first_image_path"],
+            "optional_inputs": [],
             "parameters": {
                 "prompt": declare.prompt(example="The panda nods to the rhythm"),
                 "negative_prompt": declare.negative_prompt(),

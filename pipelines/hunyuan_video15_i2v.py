@@ -26,6 +26,7 @@ PIPELINE_CONTRACT = {
         "i2v": {
             "media_type": "video",
             "required_inputs": ["first_image_path"],
+            "optional_inputs": [],
             "parameters": {
                 "prompt": declare.prompt(example="The cat turns its head and yawns"),
                 "negative_prompt": declare.negative_prompt(),

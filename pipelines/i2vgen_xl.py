@@ -31,6 +31,7 @@ PIPELINE_CONTRACT = {
         "i2v": {
             "media_type": "video",
             "required_inputs": ["first_image_path"],
+            "optional_inputs": [],
             "parameters": {
                 "prompt": declare.prompt(example="Papers fly through the air of a library"),
                 "negative_prompt": declare.negative_prompt(NEGATIVE),

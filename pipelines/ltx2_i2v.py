@@ -29,6 +29,7 @@ PIPELINE_CONTRACT = {
         "i2v": {
             "media_type": "video",
             "required_inputs": ["first_image_path"],
+            "optional_inputs": [],
             "parameters": {
                 "prompt": declare.prompt(example='She turns to us and says: "Good morning."'),
                 "negative_prompt": declare.negative_prompt(NEGATIVE),

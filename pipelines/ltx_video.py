@@ -48,6 +48,7 @@ PIPELINE_CONTRACT = {
         "i2v": {
             "media_type": "video",
             "required_inputs": ["first_image_path"],
+            "optional_inputs": [],
             "parameters": COMMON,
         },
     },

@@ -29,6 +29,7 @@ PIPELINE_CONTRACT = {
         "vsr": {
             "media_type": "video",
             "required_inputs": ["ref_video_path"],
+            "optional_inputs": [],
             "parameters": {
                 "prompt": {
                     "type": "string",
