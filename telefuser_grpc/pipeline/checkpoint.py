@@ -16,7 +16,6 @@ VOCABULARIES = ("tokenizer.json", "vocab.json", "vocab.txt", "*.model")
 LIBRARIES = ("diffusers", "transformers")
 SETTINGS = {
     "Scheduler": ("scheduler_config.json",),
-    "ByT5Tokenizer": ("tokenizer_config.json",),  # of bytes: there are no words to list
     "Tokenizer": VOCABULARIES,
     "TokenizerFast": VOCABULARIES,
     "Processor": ("*processor_config.json",),
@@ -213,5 +212,4 @@ def _wanted(part_class: Any) -> Iterator[tuple[str, ...]]:
         yield ("config.json",)
         yield ("*.safetensors*", "*.bin*")
     if name not in WITHOUT_FILES:
-        if end := next((end for end in SETTINGS if name.endswith(end)), None):
-        yield SETTINGS[end]
+        yield from (files for end, files in SETTINGS.items() if name.endswith(end))
