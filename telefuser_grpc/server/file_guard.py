@@ -3,6 +3,7 @@
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 from urllib.parse import parse_qs, quote, unquote
 
 import grpc
@@ -40,25 +41,46 @@ class FilePlace:
         return await self.find(**groups, query=given)
 
 
-class FileGuard(AuthorizationServicer):
-    """Tells the gateway which file a path stands for."""
+Enter: TypeAlias = Callable[[str, Mapping[str, str]], None]
+"""Lets a caller in, by a path and the headers of the request. Raises Unauthenticated."""
 
-    def __init__(self, library: Library, places: Sequence[FilePlace]) -> None:
+
+def everybody(path: str, headers: Mapping[str, str]) -> None:
+    """Lets in whoever asks: the service has no keys."""
+
+
+class FileGuard(AuthorizationServicer):
+    """Tells the gateway which file a path stands for.
+
+    Args:
+        enter: Lets in who asks for a path.
+    """
+
+    def __init__(
+        self,
+        library: Library,
+        places: Sequence[FilePlace],
+        *,
+        enter: Enter = everybody,
+    ) -> None:
         self._library = library
         self._places = places
+        self._enter = enter
 
     async def Check(self, request: auth.CheckRequest, context: Context) -> auth.CheckResponse:
         asked = request.attributes.request.http
         path, _, query = asked.path.partition("?")
         decoded = unquote(path, errors="replace")
-        for place in self._places:
-            if match := place.pattern.fullmatch(decoded):
-                try:
-                    artifact = await place.artifact(match.groupdict(), query)
-                    return await self._answer(artifact, asked.headers, place.wording)
-                except TeleFuserError as error:
-                    return _refused(place.wording(error))
-        return _refused(self._places[0].wording(ArtifactNotFound(decoded)))
+        matches = ((place, place.pattern.fullmatch(decoded)) for place in self._places)
+        place, match = next((each for each in matches if each[1]), (self._places[0], None))
+        try:
+            self._enter(path, asked.headers)
+            if match is None:
+                raise ArtifactNotFound(decoded)
+            artifact = await place.artifact(match.groupdict(), query)
+            return await self._answer(artifact, asked.headers, place.wording)
+        except TeleFuserError as error:
+            return _refused(place.wording(error))
 
     async def _answer(
         self, artifact: Artifact, headers: Mapping[str, str], wording: Wording

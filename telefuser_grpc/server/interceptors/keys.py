@@ -30,7 +30,7 @@ PUBLIC_CALLS = frozenset(
     }
 )
 PUBLIC_FILES = "/videos/"
-FILE_CHECK = "/envoy.service.auth.v3.Authorization/Check"
+FILE_CHECK = "/envoy.service.auth.v3.Authorization/Check"  # it calls `enter_file`
 DOWNLOADS = frozenset(  # they may finish when their key is revoked
     {
         "/telefuser.v1.ArtifactService/DownloadArtifact",
@@ -54,6 +54,11 @@ class KeyCheck(grpc.aio.ServerInterceptor):
         self._identify = identify
         self._ring = ring
 
+    def enter_file(self, path: str, headers: Mapping[str, str]) -> None:
+        """Lets in for whom the gateway asks about a file. Raises Unauthenticated."""
+        if not path.startswith(PUBLIC_FILES):
+            _say(self._identify(headers))
+
     async def intercept_service(
         self,
         continuation: Callable[[grpc.HandlerCallDetails], Awaitable["Handler | None"]],
@@ -61,10 +66,9 @@ class KeyCheck(grpc.aio.ServerInterceptor):
     ) -> "Handler | None":
         handler = await continuation(handler_call_details)
         method = handler_call_details.method
-        if handler is None or method in PUBLIC_CALLS or method.startswith(PUBLIC_SERVICE):
+        is_public = method in PUBLIC_CALLS or method.startswith(PUBLIC_SERVICE)
+        if handler is None or is_public or method == FILE_CHECK:
             return handler
-        if method == FILE_CHECK:
-            return _unary(handler, self._checked_file(handler.unary_unary))
         if handler.response_streaming:
             return self._stream(handler, method)
         return _unary(handler, self._checked(handler.stream_unary or handler.unary_unary, method))
@@ -72,17 +76,6 @@ class KeyCheck(grpc.aio.ServerInterceptor):
     def _checked(self, behavior: Any, method: str) -> Any:
         async def call(request: Any, context: Context) -> Any:
             await self._enter(context, method)
-            return await behavior(request, context)
-
-        return call
-
-    def _checked_file(self, behavior: Any) -> Any:
-        """The gateway asks on behalf of somebody, whose request is in the question."""
-
-        async def call(request: Any, context: Context) -> Any:
-            asked = request.attributes.request.http
-            if not asked.path.startswith(PUBLIC_FILES):
-                _say(self._identify(asked.headers))
             return await behavior(request, context)
 
         return call

@@ -1,6 +1,7 @@
 """Who is let in by the server itself, whose calls are, and what ends when a key is revoked."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -233,12 +234,40 @@ async def test_file_is_looked_for_in_the_name_of_who_asks_the_gateway(behind: Ba
     mine = await _check(behind, path, named("studio"))
     foreign = await _check(behind, path, named("lab"))
     absent = await _check(behind, path.replace("t1", "t2"), named("lab"))
-    nobody = await refusal(_check(behind, path, ()))
 
     assert mine.HasField("ok_response")
     assert foreign == absent
     assert foreign.denied_response.status.code == 404
-    assert nobody.code is grpc.StatusCode.UNAUTHENTICATED
+
+
+@pytest.mark.parametrize(
+    ("path", "keys"),
+    [
+        ("/v1/files/download/t1.mp4", {"error", "detail"}),
+        ("/v1/images/t1/content", {"error", "detail"}),
+        ("/v1/videos/t1/content?variant=thumbnail", {"error", "detail"}),
+        ("/outputs/video_20250405_100001.mp4", {"task_id", "status", "error", "code"}),
+        ("/v1/files/other", {"error", "detail"}),
+    ],
+)
+async def test_file_for_a_key_that_was_revoked_meanwhile_is_401_as_its_path_words_it(
+    behind: Backend, ring: KeyRing, path: str, keys: set[str]
+) -> None:
+    ring.replace(KEYS[1:])
+
+    for headers in (named("studio"), ()):
+        denied = (await _check(behind, path, headers)).denied_response
+
+        told = {each.header.key: each.header.value for each in denied.headers}
+        assert denied.status.code == 401
+        assert json.loads(denied.body).keys() == keys
+        assert told["www-authenticate"] == "Bearer"
+
+
+async def test_video_whose_name_is_its_key_is_looked_for_in_nobodys_name(behind: Backend) -> None:
+    denied = (await _check(behind, f"/videos/{'0' * 32}.mp4", ())).denied_response
+
+    assert denied.status.code == 404
 
 
 async def test_revoked_key_ends_a_watch_that_waits(backend: Backend, ring: KeyRing) -> None:
