@@ -41,7 +41,7 @@ from telefuser_grpc.scheduler.library import Library
 from telefuser_grpc.scheduler.ports import Uploads
 from telefuser_grpc.scheduler.service import Service
 from telefuser_grpc.server.artifacts import ArtifactServicer
-from telefuser_grpc.server.file_guard import FileGuard, FilePlace
+from telefuser_grpc.server.file_guard import FileGuard, FilePlace, everybody
 from telefuser_grpc.server.image_to_video.errors import generation_wording
 from telefuser_grpc.server.image_to_video.files import file_place as generation_file_place
 from telefuser_grpc.server.image_to_video.memory import DeviceMemory
@@ -138,6 +138,7 @@ class Server:
         self._links = links or Links()
         self._serves_openai = serves_openai
         self._kept_seconds = kept_seconds
+        self._enter_file = keys.enter_file if keys else everybody
         self._max_message_bytes = max_message_bytes
         self._wordings = Wordings(documented, _other_wordings(documented))
         limits = [
@@ -193,7 +194,7 @@ class Server:
             server,
         )
         rest_docs_service_pb2_grpc.add_RestDocsServiceServicer_to_server(
-            RestDocsServicer(_openapi), server
+            RestDocsServicer(lambda: _openapi(serves_openai=self._serves_openai)), server
         )
         if self._serves_openai:
             self._add_videos(use)
@@ -214,7 +215,7 @@ class Server:
         if use.wan:
             self._add_wan(use, use.wan)
         external_auth_pb2_grpc.add_AuthorizationServicer_to_server(
-            FileGuard(use.library, self._places(use)), server
+            FileGuard(use.library, self._places(use), enter=self._enter_file), server
         )
 
     def _add_videos(self, use: UseCases) -> None:
@@ -299,8 +300,8 @@ def service_names(module: Any) -> list[str]:
     return [each.full_name for each in module.DESCRIPTOR.services_by_name.values()]
 
 
-def _openapi() -> dict[str, Any]:
+def _openapi(*, serves_openai: bool) -> dict[str, Any]:
     # Imported when it is asked for: most servers never are, and its models take memory.
     from telefuser_grpc.server.openapi.document import document
 
-    return document()
+    return document(serves_openai=serves_openai)

@@ -12,6 +12,7 @@ from telefuser_grpc.server.openapi.headers import RATE_HEADERS, REQUEST_HEADERS,
 from telefuser_grpc.server.openapi.image_operations import IMAGE_OPERATIONS
 from telefuser_grpc.server.openapi.model_operations import MODEL_OPERATIONS
 from telefuser_grpc.server.openapi.operation import Answer, Content, Operation, Parameter
+from telefuser_grpc.server.openapi.pruning import without_tags
 from telefuser_grpc.server.openapi.requests import request_schemas
 from telefuser_grpc.server.openapi.schemas import components, reference
 from telefuser_grpc.server.openapi.service_operations import SERVICE_OPERATIONS
@@ -63,11 +64,20 @@ TAGS = {
     "Image to video": "One call from a picture to a video.",
     "Documentation": "This document and its pages.",
 }
+OPENAI_TAGS = frozenset(name for name in TAGS if name.startswith("OpenAI "))
 
 
-def document() -> dict[str, Any]:
-    """Returns the document. Raises KeyError for a rule without an operation."""
-    bindings = http_bindings()
+def document(*, serves_openai: bool = True) -> dict[str, Any]:
+    """Returns the document. Raises KeyError for a rule without an operation.
+
+    Args:
+        serves_openai: Whether the paths of the OpenAI API are there.
+    """
+    whole = _whole(http_bindings())
+    return whole if serves_openai else without_tags(whole, OPENAI_TAGS)
+
+
+def _whole(bindings: Iterable[Binding]) -> dict[str, Any]:
     return {
         "openapi": "3.1.0",
         "info": INFO,

@@ -1,13 +1,19 @@
 """The models: the pipeline that is served."""
 
+import json
 import time
 from pathlib import Path
 
 import grpc
 
+from telefuser_grpc._gen.telefuser.rest.v1 import (
+    rest_docs_service_pb2,
+    rest_docs_service_pb2_grpc,
+)
 from telefuser_grpc.server.server import Server
 from tests.server.backend import MAX_MESSAGE_BYTES, Backend
 from tests.server.openai.images_face import CONTRACT, Face
+from tests.server.openai.video_caller import VideoCaller
 
 
 async def test_list_has_the_served_pipeline(loading: Backend) -> None:
@@ -59,8 +65,14 @@ async def test_interface_that_is_switched_off_is_404(tmp_path: Path) -> None:
         face = Face(backend)
         models = await face.list_models()
         images = await face.generate({"prompt": "p"})
+        videos = await VideoCaller(backend).create()
+        docs = rest_docs_service_pb2_grpc.RestDocsServiceStub(backend.channel)
+        described = await docs.GetOpenApi(rest_docs_service_pb2.GetOpenApiRequest())
     await server.stop(0)
 
-    for answer in (models, images):
+    paths = json.loads(described.body.data)["paths"]
+    assert "/v1/tasks/create" in paths
+    assert not {"/v1/models", "/v1/images/generations", "/v1/videos"} & paths.keys()
+    for answer in (models, images, videos):
         assert (answer.status, answer.json["error"]["code"]) == (404, "not_found")
         assert answer.json["detail"] == "Not Found"

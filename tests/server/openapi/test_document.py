@@ -19,6 +19,7 @@ from telefuser_grpc.server.rest.tasks import CreateTaskBody
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 DOCUMENT = document()
+OPENAI_PATHS = ("/v1/images", "/v1/videos", "/v1/models")
 SCHEMAS = DOCUMENT["components"]["schemas"]
 
 
@@ -94,6 +95,19 @@ def test_every_bound_route_and_verb_is_documented() -> None:
 
 def test_every_documented_rpc_is_one_of_the_protos() -> None:
     assert set(OPERATIONS) == {each.rpc for each in http_bindings()}
+
+
+def test_service_without_the_openai_paths_documents_none_of_them() -> None:
+    pruned = document(serves_openai=False)
+
+    gone = {path for path in DOCUMENT["paths"] if path.startswith(OPENAI_PATHS)}
+    used = {each.removeprefix("#/components/") for each in references(pruned)}
+    assert gone
+    assert pruned["paths"].keys() == DOCUMENT["paths"].keys() - gone
+    assert not [each["name"] for each in pruned["tags"] if "OpenAI" in each["name"]]
+    for kind in ("schemas", "responses", "parameters", "headers"):
+        assert {f"{kind}/{name}" for name in pruned["components"][kind]} <= used
+    schemathesis.openapi.from_dict(pruned).validate()
 
 
 def test_head_of_a_file_is_documented_without_a_body() -> None:
