@@ -94,7 +94,7 @@ def _common(fields: Mapping[str, Any]) -> list[Processor]:
         structlog.contextvars.merge_contextvars,
         add_fields,
         _add_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.MaybeTimeStamper(fmt="iso", utc=True),
         _add_span,
         _hide_secrets,
     ]

@@ -223,6 +223,8 @@ def test_log_line_has_the_documented_keys(http: httpx.Client, service: Service) 
     )
     assert list(line)[:3] == list(documented)[:3]
     assert differences(line, documented) == []
+    for each in (line, documented):
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", each["timestamp"])
     assert line["params"] == documented["params"]
     assert line["level"] == documented["level"]
 

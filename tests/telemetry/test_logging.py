@@ -56,6 +56,15 @@ def test_json_line_begins_with_time_level_and_event(out: io.StringIO) -> None:
     assert (line["level"], line["event"], line["replica"]) == ("info", "replica started", 0)
 
 
+def test_time_of_a_line_is_its_own_where_it_has_one(out: io.StringIO) -> None:
+    configure_logging(format="json", level="INFO", stream=out)
+
+    structlog.get_logger().info("video_generation_start", timestamp="2025-04-05T10:01:23Z")
+
+    (line,) = lines(out)
+    assert line["timestamp"] == "2025-04-05T10:01:23Z"
+
+
 async def test_line_names_the_task_and_the_request_of_its_coroutine(out: io.StringIO) -> None:
     configure_logging(format="json", level="INFO", stream=out)
 

@@ -82,7 +82,7 @@ class GenerationServicer(GenerationServiceServicer):
             "status": "healthy",
             "model_loaded": self._service.is_ready,
             "gpu_memory_used_gb": round(used, 1),
-            "timestamp": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "timestamp": _timestamp(),
         }
         return pb.GetHealthResponse(body=json_response(body))
 
@@ -223,6 +223,7 @@ class _Generation:
     def _log(self, event: str, **values: Any) -> None:
         logger.info(
             event,
+            timestamp=_timestamp(),
             level="INFO",
             task_id=self.name.task_id,
             params=self._params or {},
@@ -263,6 +264,11 @@ def _request(asked: GenerateBody, name: Name, reference: str) -> TaskRequest:
             "seed": secrets.randbelow(2**31),
         },
     )
+
+
+def _timestamp() -> str:
+    """Writes the time in seconds, as the document of this interface does."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _shape(asked: GenerateBody) -> Shape:

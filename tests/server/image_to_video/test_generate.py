@@ -28,6 +28,7 @@ from tests.server.image_to_video.conftest import (
 )
 from tests.server.rest.gateway import Answer
 
+SECOND = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 TASK_ID = re.compile(r"task_\d{8}_\d{6}(_\d+)?")
 
 
@@ -400,6 +401,7 @@ async def test_start_and_end_are_logged_with_the_documented_keys(
         "params": {"resolution": "512p", "frames": 16},
         "client_ip": "192.168.1.100",
     }
+    assert SECOND.fullmatch(start.pop("timestamp"))
     assert start == documented | {
         "event": "video_generation_start",
         "level": "INFO",
