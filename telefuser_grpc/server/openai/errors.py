@@ -1,11 +1,19 @@
 """The official error object, beside the documented `detail`."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from telefuser_grpc.errors import InvalidRequest, TaskFailed, TeleFuserError, Unauthenticated
+from telefuser_grpc.errors import (
+    InvalidRequest,
+    TaskFailed,
+    TeleFuserError,
+    Unauthenticated,
+    Violation,
+)
 from telefuser_grpc.server.wording import Refusal, Wording, common_headers, key_fault
 
 TYPES = {403: "permission_error", 409: "conflict_error"}
@@ -42,6 +50,17 @@ SOURCE_NAMES = {**VIDEO_NAMES, "first_image_path": "video", "ref_video_path": "v
 def openai_wording(documented: Wording, names: Mapping[str, str]) -> Wording:
     """Returns the wording; `names` are the interface's own names of task fields."""
     return partial(_refusal, documented, names)
+
+
+@contextmanager
+def named_as_sent(names: Mapping[str, str]) -> Iterator[None]:
+    """Names task fields in the refusals that leave the block as this caller has named them."""
+    try:
+        yield
+    except InvalidRequest as error:
+        error.message = _own_words(error.message, names)
+        error.violations = tuple(_named(each, names) for each in error.violations)
+        raise
 
 
 def error_object(error: TeleFuserError, names: Mapping[str, str]) -> dict[str, Any]:
@@ -92,8 +111,18 @@ def _renamed(body: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any
 
 def _own_words(text: str, names: Mapping[str, str]) -> str:
     """Renames the fields with which sentences begin."""
+    if not names:
+        return text
     fields = "|".join(names)
     return re.sub(rf"(^|; )({fields})(?=:? )", lambda found: found[1] + names[found[2]], text)
+
+
+def _named(violation: Violation, names: Mapping[str, str]) -> Violation:
+    return replace(
+        violation,
+        field=names.get(violation.field, violation.field),
+        message=_own_words(violation.message, names),
+    )
 
 
 def _type(status: int) -> str:

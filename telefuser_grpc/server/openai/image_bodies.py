@@ -118,9 +118,11 @@ class EditObject(EditBody):
         return _reference(value)
 
     @property
-    def references(self) -> list[str]:
-        """The images that are named, each as a task reads it."""
-        return [*self.image, *self.images, *([self.image_url] if self.image_url else ())]
+    def references(self) -> list[tuple[str, str]]:
+        """The images that are named: the field that names one, and how a task reads it."""
+        url = [self.image_url] if self.image_url else []
+        named = {"image": self.image, "images": self.images, "image_url": url}
+        return [(field, each) for field, images in named.items() for each in images]
 
 
 class VariationBody(ImageBody):

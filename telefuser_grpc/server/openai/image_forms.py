@@ -13,14 +13,16 @@ from telefuser_grpc.server.openai.image_bodies import (
     VariationBody,
 )
 from telefuser_grpc.server.openai.image_order import ImageOrder
+from telefuser_grpc.server.openai.json_bodies import JSON
 from telefuser_grpc.server.rest.bodies import Malformed, detail, validate
 from telefuser_grpc.server.rest.form_fields import read_texts
 from telefuser_grpc.server.rest.forms import Form, FormFile, Takes
 
 MAX_IMAGES = 16
 MAX_PIXELS = 50_000_000
-EDIT_FILES = Takes(files={"image": MAX_IMAGES, "image[]": MAX_IMAGES, "mask": 1})
+EDIT_FILES = Takes(files={"image": MAX_IMAGES, "image[]": MAX_IMAGES, "mask": 1}, otherwise=(JSON,))
 VARIATION_FILES = Takes(files={"image": 1})
+MASK = {"mask": "mask"}
 NO_IMAGE = "Either 'image' file or 'image_url' must be provided"
 Body = TypeVar("Body", bound=ImageBody)
 Image = TypeVar("Image")
@@ -44,12 +46,19 @@ def edit_order(form: Form, contract: PipelineContract) -> ImageOrder:
 
 def named_edit_order(body: EditObject) -> ImageOrder:
     """Reads a JSON object for `POST /v1/images/edits`. Raises Malformed."""
-    named = dict(_named(body.references, "images"))
-    if not named:
+    references = body.references
+    if not references:
         raise _fault("images", "name at least one image", "missing")
+    named = dict(_named(references, references[-1][0]))
     if body.mask:
-        named["mask"] = body.mask
-    return ImageOrder(body=body, prompt=body.prompt, media=named, extras=body.model_extra or {})
+        named["mask"] = ("mask", body.mask)
+    return ImageOrder(
+        body=body,
+        prompt=body.prompt,
+        media={field: reference for field, (_, reference) in named.items()},
+        sent_as={field: sent_as for field, (sent_as, _) in named.items()},
+        extras=body.model_extra or {},
+    )
 
 
 def variation_order(form: Form, contract: PipelineContract) -> ImageOrder:
@@ -88,6 +97,7 @@ def _order(
         body=body,
         prompt=prompt,
         media=links | {field: f"upload:{each.upload.id}" for field, each in files.items()},
+        sent_as=dict.fromkeys(files, "image") | dict.fromkeys(links, "image_url") | MASK,
         contents={field: f"sha256:{each.upload.sha256}" for field, each in files.items()},
         extras=_extras(body, form, contract),
     )

@@ -25,6 +25,7 @@ class ImageOrder:
     Attributes:
         prompt: What to show.
         media: Inputs by the fields of tasks, as tasks read them.
+        sent_as: What the caller calls those fields.
         contents: As of a `TaskRequest`.
         extras: Fields of the body that have no meaning of their own here.
     """
@@ -32,6 +33,7 @@ class ImageOrder:
     body: ImageBody
     prompt: str
     media: Mapping[str, str] = field(default_factory=dict)
+    sent_as: Mapping[str, str] = field(default_factory=dict)
     contents: Mapping[str, str] = field(default_factory=dict)
     extras: Mapping[str, Any] = field(default_factory=dict)
 

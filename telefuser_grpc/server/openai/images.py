@@ -15,6 +15,7 @@ from telefuser_grpc.scheduler.desk import Desk
 from telefuser_grpc.scheduler.ports import Uploads
 from telefuser_grpc.server.attendance import Attendance
 from telefuser_grpc.server.links import Links
+from telefuser_grpc.server.openai.errors import named_as_sent
 from telefuser_grpc.server.openai.gallery import Gallery
 from telefuser_grpc.server.openai.image_bodies import EditObject, GenerationBody
 from telefuser_grpc.server.openai.image_call import ImageCall, ImageParts
@@ -136,7 +137,8 @@ class ImageServicer(ImageServiceServicer):
 
     async def _begin(self, order: ImageOrder, repetition: Repetition, *, family: str) -> ImageCall:
         requests = order.requests(self._admission.contract)
-        tasks = await self._parts.tasks.admit(requests, repetition)
+        with named_as_sent(order.sent_as):
+            tasks = await self._parts.tasks.admit(requests, repetition)
         return ImageCall(
             order=order, family=family, repetition=repetition, tasks=tasks, parts=self._parts
         )

@@ -9,7 +9,7 @@ from google.api.httpbody_pb2 import HttpBody
 
 from telefuser_grpc.domain.contract import PipelineContract
 from telefuser_grpc.scheduler.ports import Uploads
-from telefuser_grpc.server.openai.json_bodies import again, is_json, whole
+from telefuser_grpc.server.openai.json_bodies import JSON, again, is_json, whole
 from telefuser_grpc.server.openai.video_bodies import VideoBody, parameters
 from telefuser_grpc.server.rest.bodies import Malformed, detail, parse, validate
 from telefuser_grpc.server.rest.form_fields import read_texts
@@ -51,7 +51,7 @@ async def asked(
     if is_json(first):
         yield Asked(parse(model, await whole(first, bodies, max_json_bytes)))
         return
-    takes = Takes(files={file: 1}, or_texts=frozenset({file}))
+    takes = Takes(files={file: 1}, or_texts=frozenset({file}), otherwise=(JSON,))
     async with received(again(first, bodies), uploads, takes) as form:
         (given,) = form.files.get(file, (None,))
         fields = _fields(form, contract, model)

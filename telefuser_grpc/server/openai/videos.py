@@ -20,6 +20,7 @@ from telefuser_grpc.scheduler.library import Library
 from telefuser_grpc.scheduler.ports import Uploads
 from telefuser_grpc.server.file_stream import file_bodies
 from telefuser_grpc.server.links import Links
+from telefuser_grpc.server.openai.errors import named_as_sent
 from telefuser_grpc.server.openai.repetition import Repetition
 from telefuser_grpc.server.openai.video_bodies import (
     CreateVideoBody,
@@ -91,16 +92,16 @@ class VideoServicer(VideoServiceServicer):
                 CreateVideoBody, _bodies(requests), context, file="input_reference", stack=stack
             )
             fields, contents = _reference(given)
-            task = await self._admit(
-                TaskRequest(
-                    fields=given.body.fields(self._admission.contract) | fields,
-                    generic_defaults=generic_defaults(self._admission.contract),
-                    contents=contents,
-                    default_kind=DEFAULT_KIND,
-                    media_type=MediaType.VIDEO,
-                ),
-                context,
+            request = TaskRequest(
+                fields=given.body.fields(self._admission.contract) | fields,
+                generic_defaults=generic_defaults(self._admission.contract),
+                contents=contents,
+                default_kind=DEFAULT_KIND,
+                media_type=MediaType.VIDEO,
             )
+            sent_as = "reference_url" if given.body.reference_url else "input_reference"
+            with named_as_sent(dict.fromkeys(fields, sent_as)):
+                task = await self._admit(request, context)
         return pb.CreateVideoResponse(body=await self._told(task, context))
 
     async def ListVideos(

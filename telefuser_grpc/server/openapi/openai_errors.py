@@ -127,7 +127,7 @@ CREATION = {
     415: openai_error(
         "The body is of no kind that the path takes.",
         "Content-Type is 'text/plain'; send multipart/form-data or "
-        "application/x-www-form-urlencoded",
+        "application/x-www-form-urlencoded or application/json",
         "invalid_fields",
     ),
     **INVALID,

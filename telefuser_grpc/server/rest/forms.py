@@ -41,10 +41,17 @@ class Takes:
     Attributes:
         files: How many of each field.
         or_texts: Those of the fields that may be given as a text instead.
+        otherwise: Content types beside those of forms that the path takes.
     """
 
     files: Mapping[str, int]
     or_texts: frozenset[str] = frozenset()
+    otherwise: tuple[str, ...] = ()
+
+    @property
+    def content_types(self) -> tuple[str, ...]:
+        """What a body may be."""
+        return (MULTIPART, URLENCODED, *self.otherwise)
 
     def check_text(self, name: str) -> None:
         """Refuses a text where only a file will do. Raises Malformed."""
@@ -98,6 +105,8 @@ async def received(
     async with AsyncExitStack() as stack:
         first = await anext(bodies, HttpBody())
         pieces = _pieces(first, bodies)
+        if not first.content_type.isascii():
+            raise UnsupportedContentType(first.content_type, takes.content_types)
         kind, options = _content_type(first.content_type)
         match kind:
             case "multipart/form-data":
@@ -105,12 +114,10 @@ async def received(
             case "application/x-www-form-urlencoded":
                 yield await _read_urlencoded(pieces, takes)
             case given:
-                raise UnsupportedContentType(given, (MULTIPART, URLENCODED))
+                raise UnsupportedContentType(given, takes.content_types)
 
 
 def _content_type(value: str) -> tuple[str, Mapping[bytes, bytes]]:
-    if not value.isascii():
-        raise UnsupportedContentType(value, (MULTIPART, URLENCODED))
     kind, options = parse_options_header(value)
     return kind.decode(), options
 

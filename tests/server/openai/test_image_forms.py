@@ -1,6 +1,7 @@
 """Images from images: what a form may hold, and that nothing is left of a refusal."""
 
 import base64
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from tests.server.rest.gateway import Answer, transcoded
 
 URL = f"data:image/png;base64,{base64.b64encode(still()).decode()}"
 PROMPT = {"prompt": "in blue"}
+INNER = "http://127.0.0.1/a.png"
 
 
 @pytest.fixture
@@ -126,7 +128,15 @@ async def test_image_of_an_edit_in_json_may_be_an_upload(face: Face) -> None:
         (PROMPT | {"image": ""}, 422, "image", "invalid_value"),
         (PROMPT | {"image": URL, "mask": ["x"]}, 422, "mask", "invalid_value"),
         (PROMPT | {"images": [URL] * 17}, 422, "images", "invalid_value"),
-        (PROMPT | {"image": "http://127.0.0.1/a.png"}, 400, "image", "input_rejected"),
+        (PROMPT | {"images": [URL] * 15, "image": [URL] * 2}, 422, "images", "invalid_value"),
+        (PROMPT | {"image": [URL] * 17}, 422, "image", "invalid_value"),
+        (PROMPT | {"image": INNER}, 400, "image", "input_rejected"),
+        (PROMPT | {"image": [URL, INNER]}, 400, "image", "input_rejected"),
+        (PROMPT | {"images": [INNER]}, 400, "images", "input_rejected"),
+        (PROMPT | {"images": [URL, "data:image/png;base64,AAAA"]}, 400, "images", "input_rejected"),
+        (PROMPT | {"image_url": INNER}, 400, "image_url", "input_rejected"),
+        (PROMPT | {"images": [URL], "image_url": INNER}, 400, "image_url", "input_rejected"),
+        (PROMPT | {"images": [URL], "mask": INNER}, 400, "mask", "input_rejected"),
         (PROMPT | {"image": "/etc/passwd"}, 400, "image", "input_rejected"),
         (PROMPT | {"images": [{"file_id": "none"}]}, 404, None, "upload_not_found"),
         ([], 422, None, "model_attributes_type"),
@@ -138,6 +148,8 @@ async def test_wrong_object_is_refused_and_leaves_nothing(
     answer = await face.edit_object(body)
 
     assert error_of(answer) == (status, param, code)
+    if param:
+        assert answer.json["detail"][0]["loc"] == ["body", param]
     assert await face.tasks() == []
     assert what_is_left(face.backend) == []
 
@@ -203,7 +215,7 @@ HUGE = still(width=8000, height=7500)
         (PROMPT, {"image": bytes(MAX_UPLOAD_BYTES + 1)}, 413, "image", "upload_too_large"),
         (PROMPT, {"image": mp4()}, 400, "image", "input_rejected"),
         (PROMPT, {"image": PNG, "mask": mp4()}, 400, "mask", "input_rejected"),
-        (PROMPT | {"image_url": "http://127.0.0.1/a.png"}, None, 400, "image", "input_rejected"),
+        (PROMPT | {"image_url": INNER}, None, 400, "image_url", "input_rejected"),
         (PROMPT | {"n": "11"}, {"image": PNG}, 422, "n", "invalid_value"),
         (PROMPT | {"size": "1x0"}, {"image": PNG}, 422, "size", "invalid_value"),
         ({"prompt": "x" * 100_000}, {"image": PNG}, 422, "prompt", "invalid_value"),
@@ -250,7 +262,12 @@ async def test_body_that_is_no_form_is_415(face: Face) -> None:
     call = face.images.CreateImageEdit(sent(), metadata=transcoded())
 
     assert (await call.code()).name == "INVALID_ARGUMENT"
-    assert dict(await call.trailing_metadata())["x-http-status"] == "415"
+    told = dict(await call.trailing_metadata())
+    assert told["x-http-status"] == "415"
+    assert json.loads(told["x-error-json"])["detail"] == (
+        "Content-Type is 'text/plain'; send multipart/form-data or "
+        "application/x-www-form-urlencoded or application/json"
+    )
 
 
 async def test_full_queue_refuses_before_the_form_is_read(face: Face) -> None:

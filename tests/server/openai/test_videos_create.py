@@ -296,6 +296,11 @@ async def test_form_leaves_no_upload_behind(videos: VideoCaller) -> None:
         ({"input_reference": "http://169.254.169.254/a.mp4"}, 400, "input_reference"),
         ({"input_reference": "data:image/png;base64,AAAA"}, 400, "input_reference"),
         ({"input_reference": "http://[x/a.png"}, 400, "input_reference"),
+        ({"input_reference": {"image_url": "http://127.0.0.1/a.png"}}, 400, "input_reference"),
+        ({"reference_url": 3}, 422, "reference_url"),
+        ({"reference_url": "http://127.0.0.1/a.png"}, 400, "reference_url"),
+        ({"reference_url": "http://127.0.0.1/a.mp4"}, 400, "reference_url"),
+        ({"reference_url": "data:image/png;base64,AAAA"}, 400, "reference_url"),
         ({"input_reference": PNG_URL, "reference_url": PNG_URL}, 422, "input_reference"),
     ],
 )
@@ -305,6 +310,8 @@ async def test_wrong_value_is_refused_by_its_name_and_leaves_nothing(
     answer = await videos.create(**fields)
 
     assert error_of(answer)[:2] == (status, param)
+    assert answer.faults[0][0] == ["body", param]
+    assert param in answer.json["error"]["message"]
     assert answer.headers["x-should-retry"] == "false"
     assert videos.backend.tasks.ids() == []
     assert left_over(videos.backend) == []
