@@ -5,7 +5,7 @@ BASE ?= $(shell git rev-parse --quiet --verify origin/main || git rev-parse HEAD
 RUN := PATH="$(CURDIR)/$(BIN):$$PATH"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check conformance generate format lint types layers protos benchmarks clean
+.PHONY: help demo test check conformance generate table format lint types layers protos benchmarks clean
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -41,6 +41,10 @@ format: .venv/.ready ## Format code and protos
 
 generate: .venv/.ready ## Write telefuser_grpc/_gen from the protos
 	$(RUN) $(BIN)/buf generate
+
+table: .venv/.ready ## Write the table of pipelines/README.md
+	$(BIN)/telefuser pipelines --table > .venv/table.md
+	sed -i -e '/<!-- table -->/,/<!-- end of table -->/{//!d}' -e '/<!-- table -->/r .venv/table.md' pipelines/README.md
 
 lint: .venv/.ready
 	$(BIN)/ruff format --check .
