@@ -16,6 +16,7 @@ from telefuser_grpc.pipeline.sizes import fitted, frame_count
 
 MODEL = "zai-org/CogVideoX-5b-I2V"
 MEMORY = "21 GB in bfloat16, 12 GB with TELEFUSER_OFFLOAD=model and TELEFUSER_VAE_TILING"
+TESTED = "served, with tiny random weights"
 FPS = 8
 
 PIPELINE_CONTRACT = {

@@ -12,6 +12,7 @@ from telefuser_grpc.pipeline.sizes import frame_count, size_of
 
 MODEL = "zai-org/CogVideoX-5b"
 MEMORY = "21 GB in bfloat16, 12 GB with TELEFUSER_OFFLOAD=model and TELEFUSER_VAE_TILING"
+TESTED = "served, with tiny random weights"
 FPS = 8
 
 PIPELINE_CONTRACT = {

@@ -18,6 +18,7 @@ from telefuser_grpc.pipeline.sizes import check_shape, tabled_size
 
 MODEL = "black-forest-labs/FLUX.2-klein-9B"
 MEMORY = "35 GB in bfloat16, 19 GB with TELEFUSER_OFFLOAD=model"
+TESTED = "served, with tiny random weights"
 PICTURES = ("first_image_path", "image_2", "image_3", "image_4")
 SIZES = {
     "1:1": "1024x1024",

@@ -15,6 +15,7 @@ from telefuser_grpc.pipeline.sizes import frame_count, size_of
 
 MODEL = "hunyuanvideo-community/HunyuanVideo-1.5-Diffusers-480p_t2v"
 MEMORY = "35 GB in bfloat16, 18 GB with TELEFUSER_OFFLOAD=model"
+TESTED = "served, with tiny random weights"
 FPS = 24
 
 PIPELINE_CONTRACT = {

@@ -18,6 +18,7 @@ from telefuser_grpc.pipeline.sizes import fitted, size_of
 
 MODEL = "ali-vilab/i2vgen-xl"
 MEMORY = "8 GB in bfloat16, 4 GB with TELEFUSER_OFFLOAD=model; 6 GB more at 512x512"
+TESTED = "served, with tiny random weights"
 NEGATIVE = (
     "Distorted, discontinuous, Ugly, blurry, low resolution, motionless, static, disfigured, "
     "disconnected limbs, Ugly faces, incomplete arms"

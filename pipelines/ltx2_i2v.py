@@ -18,6 +18,7 @@ from telefuser_grpc.pipeline.sizes import fitted, frame_count, size_of
 
 MODEL = "diffusers/LTX-2.3-Diffusers"
 MEMORY = "75 GB in bfloat16, a third of it the text encoder; 46 GB with TELEFUSER_OFFLOAD=model"
+TESTED = "served, with tiny random weights"
 FPS = 24
 NEGATIVE = "worst quality, inconsistent motion, blurry, jittery, distorted, static"
 

@@ -20,6 +20,7 @@ from telefuser_grpc.pipeline.tuning import device
 
 MODEL = "Lightricks/LTX-Video"
 MEMORY = "15 GB in bfloat16, most of it the text encoder; 10 GB with TELEFUSER_OFFLOAD=model"
+TESTED = "served, with tiny random weights"
 FPS = 25
 NEGATIVE = "worst quality, inconsistent motion, blurry, jittery, distorted"
 

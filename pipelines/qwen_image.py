@@ -16,6 +16,7 @@ from telefuser_grpc.pipeline.sizes import tabled_size
 
 MODEL = "Qwen/Qwen-Image-2512"
 MEMORY = "58 GB in bfloat16, 42 GB with TELEFUSER_OFFLOAD=model, 21 GB with int8 as well"
+TESTED = "served, with tiny random weights"
 SIZES = {
     "1:1": "1328x1328",
     "16:9": "1664x928",

@@ -17,6 +17,7 @@ from telefuser_grpc.pipeline.sizes import check_shape, size_of
 
 MODEL = "Qwen/Qwen-Image-Edit-2511"
 MEMORY = "58 GB in bfloat16, 42 GB with TELEFUSER_OFFLOAD=model, 21 GB with int8 as well"
+TESTED = "in process, with tiny random weights: its processor needs torchvision"
 PICTURES = ("first_image_path", "image_2", "image_3")
 
 TASK = {

@@ -18,6 +18,7 @@ from telefuser_grpc.pipeline.options import ModelOptions
 
 MODEL = "stabilityai/stable-diffusion-x4-upscaler"
 MEMORY = "3 GB in bfloat16; 8 GB more for a clip of 320x240, 24 GB more for 640x480"
+TESTED = "served, with tiny random weights"
 MOST_FRAMES = 241
 MOST_PIXELS = 640 * 480
 

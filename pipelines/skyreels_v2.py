@@ -26,6 +26,7 @@ from telefuser_grpc.pipeline.sizes import check_shape, fitted, frame_count, size
 
 MODEL = "Skywork/SkyReels-V2-DF-14B-720P-Diffusers"
 MEMORY = "weights 41 GB in bfloat16; 29 GB, the denoiser's, with TELEFUSER_OFFLOAD=model"
+TESTED = "served, with tiny random weights"
 FPS = 24
 WINDOW = 121
 OVERLAP = 17

@@ -16,6 +16,7 @@ from telefuser_grpc.pipeline.sizes import check_shape, fitted, frame_count, size
 
 MODEL = "Wan-AI/Wan2.1-I2V-14B-480P-Diffusers"
 MEMORY = "weights 47 GB in bfloat16; 33 GB, the denoiser's, with TELEFUSER_OFFLOAD=model"
+TESTED = "served, with tiny random weights"
 FPS = 16
 
 PIPELINE_CONTRACT = {

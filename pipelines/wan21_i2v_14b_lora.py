@@ -21,6 +21,7 @@ MODEL = "Wan-AI/Wan2.1-I2V-14B-480P-Diffusers"
 ADAPTER = "lightx2v/Wan2.1-I2V-14B-480P-StepDistill-CfgDistill-Lightx2v"
 ADAPTER_FILE = "loras/Wan21_I2V_14B_lightx2v_cfg_step_distill_lora_rank64.safetensors"
 MEMORY = "weights 47 GB in bfloat16; 33 GB, the denoiser's, with TELEFUSER_OFFLOAD=model"
+TESTED = "served, with tiny random weights"
 FPS = 16
 WIDTH, HEIGHT = SIZE = (832, 480)
 

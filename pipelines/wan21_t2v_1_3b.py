@@ -12,6 +12,7 @@ from telefuser_grpc.pipeline.sizes import frame_count, size_of
 
 MODEL = "Wan-AI/Wan2.1-T2V-1.3B-Diffusers"
 MEMORY = "weights 15 GB in bfloat16; 12 GB, the text encoder's, with TELEFUSER_OFFLOAD=model"
+TESTED = "served, with tiny random weights"
 FPS = 16
 
 PIPELINE_CONTRACT = {

@@ -19,6 +19,7 @@ from telefuser_grpc.pipeline.sizes import fitted, frame_count, size_of
 
 MODEL = "Wan-AI/Wan2.1-T2V-14B-Diffusers"
 MEMORY = "weights 41 GB in bfloat16; 29 GB, the denoiser's, with TELEFUSER_OFFLOAD=model"
+TESTED = "served, with tiny random weights"
 FPS = 16
 
 PIPELINE_CONTRACT = {

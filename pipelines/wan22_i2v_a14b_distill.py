@@ -22,6 +22,7 @@ ADAPTERS = "lightx2v/Wan2.2-Lightning"
 HIGH_NOISE = "Wan2.2-I2V-A14B-4steps-lora-rank64-Seko-V1/high_noise_model.safetensors"
 LOW_NOISE = "Wan2.2-I2V-A14B-4steps-lora-rank64-Seko-V1/low_noise_model.safetensors"
 MEMORY = "weights 69 GB in bfloat16; 29 GB, an expert's, with TELEFUSER_OFFLOAD=model"
+TESTED = "served, with tiny random weights"
 FPS = 16
 BOUNDARY = 0.9
 

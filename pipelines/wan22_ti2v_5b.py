@@ -18,6 +18,7 @@ from telefuser_grpc.pipeline.sizes import check_shape, fitted, frame_count, size
 
 MODEL = "Wan-AI/Wan2.2-TI2V-5B-Diffusers"
 MEMORY = "weights 24 GB in bfloat16; 12 GB, the text encoder's, with TELEFUSER_OFFLOAD=model"
+TESTED = "served, with tiny random weights"
 FPS = 24
 
 PARAMETERS = {

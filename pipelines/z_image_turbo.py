@@ -16,6 +16,7 @@ from telefuser_grpc.pipeline.sizes import tabled_size
 
 MODEL = "Tongyi-MAI/Z-Image-Turbo"
 MEMORY = "21 GB in bfloat16, 13 GB with TELEFUSER_OFFLOAD=model"
+TESTED = "served, with tiny random weights"
 SIZES = {
     "1:1": "1024x1024",
     "16:9": "1280x720",

@@ -11,7 +11,16 @@ from telefuser_grpc.domain.contract import PipelineContract, TaskContract
 from telefuser_grpc.domain.parameter import Parameter
 from telefuser_grpc.pipeline.loader import PipelineLoadError, declared_contract, import_file
 
-COLUMNS = ("file", "what", "class", "model", "tasks, inputs", "parameters (defaults)", "memory")
+COLUMNS = (
+    "file",
+    "what",
+    "class",
+    "model",
+    "tasks, inputs",
+    "parameters (defaults)",
+    "memory",
+    "tested",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +32,7 @@ class Entry:
         class_name: What its `get_pipeline` returns.
         model: The hub id of its weights, "" where they lie beside it.
         memory: What its author says of memory.
+        tested: What its author says of how it is tested.
     """
 
     name: str
@@ -30,6 +40,7 @@ class Entry:
     class_name: str
     model: str
     memory: str
+    tested: str
     contract: PipelineContract
 
 
@@ -59,6 +70,7 @@ def read_entry(path: Path) -> Entry:
         class_name=_class_name(module),
         model=getattr(module, "MODEL", ""),
         memory=getattr(module, "MEMORY", ""),
+        tested=getattr(module, "TESTED", ""),
         contract=contract,
     )
 
@@ -79,6 +91,7 @@ def _row(entry: Entry) -> tuple[str, ...]:
         "<br>".join(map(_task, tasks)),
         ", ".join(dict.fromkeys(each for task in tasks for each in _parameters(task))),
         entry.memory,
+        entry.tested,
     )
 
 

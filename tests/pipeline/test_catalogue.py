@@ -18,6 +18,7 @@ What nobody reads.
 """
 MODEL = "org/walls"
 MEMORY = "1 GB"
+TESTED = "by hand"
 PIPELINE_CONTRACT = {
     "pipeline_name": "walls",
     "supported_tasks": ["t2i", "i2i"],
@@ -66,7 +67,7 @@ def test_row_has_all_that_a_file_declares(path: Path) -> None:
 
     assert row == (
         "| `walls.py` | Paints walls: red ones. And more | `Walls` | `org/walls` "
-        "| **t2i**<br>**i2i** first_image_path (last_image_path) | steps (4), style | 1 GB |"
+        "| **t2i**<br>**i2i** first_image_path (last_image_path) | steps (4), style | 1 GB | by hand |"
     )
 
 
