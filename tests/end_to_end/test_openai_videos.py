@@ -82,7 +82,7 @@ def test_times_are_numbers_and_do_not_change(http: httpx.Client, film: str) -> N
     assert first == second
     assert isinstance(first["created_at"], int)
     assert first["created_at"] <= first["completed_at"]
-    assert (first["progress"], first["size"], first["seconds"]) == (100, "720x1280", "8")
+    assert (first["progress"], first["size"], first["seconds"]) == (100, "64x48", "8")
 
 
 def test_url_of_a_video_leads_to_its_file(http: httpx.Client, film: str) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from telefuser_grpc.domain.artifact import Artifact
 from telefuser_grpc.domain.task import Task
+from telefuser_grpc.server.openai.file_facts import artifact_metadata
 from telefuser_grpc.server.openai.image_bodies import ImageBody
 from telefuser_grpc.server.openai.image_format import Encoded, format_of
 
@@ -115,6 +116,7 @@ def _item(image: MadeImage, prompt: str | None) -> dict[str, Any]:
         "b64_json": image.encoded.base64 if image.encoded else None,
         "revised_prompt": prompt,
         "artifact_id": image.artifact.id,
+        "artifact_metadata": artifact_metadata(image.artifact),
     }
 
 

@@ -37,7 +37,7 @@ class ImageBody(BaseModel):
     n: Annotated[Number, Field(ge=1, le=MAX_COUNT)] = 1
     size: str | None = None
     quality: Quality | None = None
-    style: str | None = None
+    style: Literal["vivid", "natural"] | None = None
     background: Literal["transparent", "opaque", "auto"] | None = None
     output_format: Literal["png", "jpeg", "jpg", "webp", "gif", "svg"] | None = None
     output_compression: Annotated[Number, Field(ge=0, le=100)] | None = None

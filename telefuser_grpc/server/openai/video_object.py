@@ -8,10 +8,12 @@ from telefuser_grpc.domain.artifact import Artifact
 from telefuser_grpc.domain.kinds import MediaType
 from telefuser_grpc.domain.queue import Queue
 from telefuser_grpc.domain.task import Task, TaskState
+from telefuser_grpc.server.openai.file_facts import artifact_metadata
 from telefuser_grpc.server.openai.video_bodies import DEFAULT_SIZE, DEFAULTS
 from telefuser_grpc.server.openai.video_size import NAMED
 
 DEFAULT_MODEL = "wan-video"
+CONTINUED = "vc"
 STATUS_WORDS: Mapping[TaskState, str] = {
     TaskState.PENDING: "queued",
     TaskState.PROCESSING: "in_progress",
@@ -53,13 +55,13 @@ def video_object(task: Task, *, url: str, kept_seconds: float) -> dict[str, Any]
         "expires_at": _expiry(task, kept_seconds) if is_made else None,
         "prompt": task.fields.get("prompt"),
         "remixed_from_video_id": task.fields.get("remixed_from_video_id"),
-        "seconds": str(task.fields.get("target_video_length") or DEFAULTS["target_video_length"]),
+        "seconds": _seconds(task, artifact),
         "size": _size(task, artifact),
         "error": _error(task),
         "url": url if is_made else None,
         "quality": "standard",
         "artifact_id": artifact.id if artifact else None,
-        "artifact_metadata": _metadata(artifact) if artifact else None,
+        "artifact_metadata": artifact_metadata(artifact) if artifact else None,
         "peak_memory_mb": task.peak_memory_mib,
         "inference_time_s": task.inference_seconds,
         "telefuser_status": native_status(task),
@@ -109,12 +111,21 @@ def _progress(task: Task) -> int:
     return min(max(100 * progress.step // progress.steps, 1), 99)
 
 
+def _seconds(task: Task, artifact: Artifact | None) -> str:
+    """The length that was asked for; of a video that goes on from another, that of the whole."""
+    whole = artifact.facts.duration_seconds if artifact and task.kind == CONTINUED else 0
+    if whole:
+        return str(max(1, round(whole)))
+    return str(task.fields.get("target_video_length") or DEFAULTS["target_video_length"])
+
+
 def _size(task: Task, artifact: Artifact | None) -> str:
+    """The size that was asked for, and of a video that is made the one that it has."""
     fields = task.fields
-    if asked := fields.get("openai_video_size"):
-        return str(asked)
     if artifact and artifact.facts.width:
         return f"{artifact.facts.width}x{artifact.facts.height}"
+    if asked := fields.get("openai_video_size"):
+        return str(asked)
     width, height = NAMED.get(str(fields.get("resolution")), (None, None))
     width, height = fields.get("width", width), fields.get("height", height)
     return f"{width}x{height}" if width and height else DEFAULT_SIZE.asked
@@ -125,21 +136,6 @@ def _error(task: Task) -> dict[str, str] | None:
     if task.error is None or not task.state.is_terminal:
         return None
     return {"code": task.error.reason.lower(), "message": task.error.message}
-
-
-def _metadata(artifact: Artifact) -> dict[str, Any]:
-    created = artifact.created_at.strftime("%Y-%m-%dT%H:%M:%SZ")
-    return {
-        "artifact_id": artifact.id,
-        "backend": "local",
-        "relative_path": artifact.path,
-        "task_id": artifact.task_id,
-        "media_type": artifact.facts.content_type,
-        "filename": artifact.filename,
-        "size_bytes": artifact.size_bytes,
-        "created_at": created,
-        "modified_at": created,
-    }
 
 
 def _unix(time: datetime | None) -> int | None:

@@ -46,6 +46,7 @@ class ImageItem(Described):
         description="Names the file among all that tasks have made.",
         examples=[f"local:tasks/{FILM}/outputs/images/{FILM}.png"],
     )
+    artifact_metadata: dict[str, Any] = Field(description="What is known of the file.")
 
 
 class Images(Described):
@@ -92,7 +93,7 @@ FIELDS = {
     "n": "How many images, each with the next seed.",
     "size": "`<width>x<height>`, each from 1 to 8192, or `auto` for the pipeline's own.",
     "quality": "Reaches the pipeline unless it is `auto`.",
-    "style": "Reaches the pipeline.",
+    "style": "`vivid` or `natural`; reaches the pipeline.",
     "background": "Reaches the pipeline unless it is `auto`.",
     "output_format": "The format of the files; one that cannot be written is ignored.",
     "output_compression": "The quality of JPEG and WebP in base64, in percent.",

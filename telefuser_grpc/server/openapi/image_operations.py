@@ -41,6 +41,7 @@ ITEM = {
     "b64_json": None,
     "revised_prompt": "a cat",
     "artifact_id": f"local:tasks/{FILM}/outputs/images/{FILM}.png",
+    "artifact_metadata": {"filename": f"{FILM}.png", "size_bytes": 18234},
 }
 MADE = {
     "created": 1763799298,

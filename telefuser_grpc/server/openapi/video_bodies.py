@@ -126,8 +126,15 @@ class VideoObject(Described):
     )
     prompt: Any = Field(description="What was to be shown.", examples=["a red ball on grass"])
     remixed_from_video_id: str | None = Field(description="The video that it was made from.")
-    seconds: str = Field(description="The length asked for.", examples=["4"])
-    size: str = Field(description="The size asked for.", examples=["1280x720"])
+    seconds: str = Field(
+        description="The length asked for; once it is made, that of the whole of a video which "
+        "continues another.",
+        examples=["4"],
+    )
+    size: str = Field(
+        description="The size asked for, and once it is made the one that it has.",
+        examples=["1280x720"],
+    )
     error: VideoError | None = Field(description="Why it has failed; null unless it has.")
     url: str | None = Field(description="Where its file is; null until it is completed.")
     quality: str = Field(description="Always `standard`.", examples=["standard"])

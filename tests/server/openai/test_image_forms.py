@@ -50,6 +50,39 @@ async def test_image_of_a_form_is_changed(face: Face) -> None:
     assert not list((face.backend.root / "uploads").glob("*"))
 
 
+async def test_every_documented_field_of_an_edit_is_taken(face: Face) -> None:
+    texts = {"model": "m", "n": "1", "size": "512x256", "seed": "7", "negative_prompt": "red"}
+    texts |= {"response_format": "b64_json", "input_fidelity": "high", "moderation": "low"}
+
+    answer = await face.edit(PROMPT | texts, {"image": PNG, "mask": PNG})
+
+    (task,) = await face.tasks()
+    told = {"resolution": "512x256", "seed": 7, "negative_prompt": "red", "model": "m"}
+    assert answer.status == 200, answer.body
+    assert told.items() <= task.fields.items()
+    assert task.inputs.keys() == {"first_image_path", "mask"}
+    assert (answer.json["data"][0]["url"], answer.json["inference_time_s"]) == (None, 1.0)
+
+
+async def test_size_and_seed_that_an_edit_does_not_name_are_the_contracts(face: Face) -> None:
+    declared = {"seed": {"type": "integer", "default": 5}, "resolution": {"default": "640x640"}}
+    task_contracts = {"i2i": {"parameters": declared}}
+    contract = {"supported_tasks": ["i2i"], "task_contracts": task_contracts}
+    face.backend.admission.open(PipelineContract.parse(contract, stem="painter"))
+
+    await face.edit(PROMPT, {"image": PNG})
+
+    (task,) = await face.tasks()
+    assert (task.fields["seed"], task.fields["resolution"]) == (5, "640x640")
+
+
+async def test_edit_without_an_image_says_how_to_give_one(face: Face) -> None:
+    answer = await face.edit(PROMPT)
+
+    said = "Either 'image' file or 'image_url' must be provided"
+    assert answer.detail == [{"loc": ["body", "image"], "msg": said, "type": "missing"}]
+
+
 @pytest.mark.parametrize("name", ["image[]", "image"])
 async def test_several_images_reach_the_pipeline_in_their_order(face: Face, name: str) -> None:
     files = [still(width=width) for width in (3, 5, 7)]

@@ -79,6 +79,7 @@ class TestAnswer:
         ("body", "is_inline"),
         [
             ({"model": "gpt-image-1"}, True),
+            ({"model": "chatgpt-image-latest"}, True),
             ({"model": "gpt-image-1", "response_format": "url"}, False),
             ({"model": "dall-e-3"}, False),
             ({"response_format": None}, False),
@@ -104,6 +105,20 @@ class TestAnswer:
         )
         assert (told["inference_time_s"], told["peak_memory_mb"]) == (1.0, None)
         assert told["usage"]["total_tokens"] == 0
+
+    async def test_answer_tells_of_the_file_but_not_where_the_server_keeps_it(
+        self, face: Face
+    ) -> None:
+        (item,) = (await face.generate({"prompt": "a cat"})).json["data"]
+
+        (task,) = await face.tasks()
+        known = item["artifact_metadata"]
+        assert item["artifact_id"] == known["artifact_id"] == task.artifacts[0].id
+        assert (known["task_id"], known["media_type"]) == (task.id, "image/png")
+        assert (known["backend"], known["size_bytes"]) == ("local", len(DRAWN))
+        assert known["relative_path"] == f"tasks/{task.id}/outputs/images/{known['filename']}"
+        assert "file_path" not in item
+        assert str(face.backend.root) not in str(item)
 
     async def test_content_of_a_link_is_the_file(self, face: Face) -> None:
         await face.generate({"prompt": "a cat"})
@@ -197,7 +212,9 @@ class TestSeveral:
         await face.backend.scheduler.cancel(other.id)
 
         answer = await asked
-        assert (answer.status, answer.headers["x-should-retry"]) == (400, "false")
+        assert error_of(answer) == (400, None, "cancelled")
+        assert answer.json["detail"] == "Generation was cancelled"
+        assert answer.headers["x-should-retry"] == "false"
         await face.backend.ended(task.id)
         assert (await face.backend.tasks.get(task.id)).state is TaskState.CANCELLED
 
@@ -242,6 +259,27 @@ class TestFields:
         fields = await fields_of(face)
 
         assert (fields["resolution"], fields["aspect_ratio"]) == ("1024x1024", "1:1")
+        assert fields["output_format"] == "png"
+
+    @pytest.mark.parametrize("style", ["vivid", "natural"])
+    async def test_style_model_and_negative_prompt_reach_the_pipeline(
+        self, face: Face, style: str
+    ) -> None:
+        asked = {"style": style, "model": "dall-e-3", "negative_prompt": "dogs"}
+
+        assert asked.items() <= (await fields_of(face, **asked)).items()
+
+    @pytest.mark.parametrize("length", [1, 32_000])
+    async def test_prompt_may_be_as_long_as_the_official_one(self, face: Face, length: int) -> None:
+        assert (await fields_of(face, prompt="画" * length))["prompt"] == "画" * length
+
+    async def test_kind_is_the_one_that_makes_images_of_words_alone(self, face: Face) -> None:
+        kinds = {"supported_tasks": ["t2v", "i2i", "edit"]}
+        face.backend.admission.open(PipelineContract.parse(kinds, stem="painter"))
+
+        await fields_of(face)
+
+        assert [task.kind for task in await face.tasks()] == ["edit"]
 
     async def test_size_is_named_for_a_pipeline_that_knows_names_alone(self, face: Face) -> None:
         names = {"type": "string", "enum": ["480p", "720p"]}
@@ -314,6 +352,7 @@ class TestRefusal:
             ({"size": "8193x1"}, "size", "invalid_value"),
             ({"size": "banana"}, "size", "invalid_value"),
             ({"quality": "best"}, "quality", "invalid_value"),
+            ({"style": "noir"}, "style", "invalid_value"),
             ({"response_format": "png"}, "response_format", "invalid_value"),
             ({"output_format": "bmp"}, "output_format", "invalid_value"),
             ({"output_compression": 101}, "output_compression", "invalid_value"),
@@ -375,6 +414,15 @@ class TestRefusal:
         answer = await face.generate({"prompt": "a cat"})
 
         assert (answer.status, answer.headers["x-should-retry"]) == (504, "false")
+
+    async def test_task_that_made_no_file_is_500(self, face: Face) -> None:
+        nothing = {"supported_tasks": ["t2i"], "task_contracts": {"t2i": {"media_type": "none"}}}
+        face.backend.admission.open(PipelineContract.parse(nothing, stem="painter"))
+
+        answer = await face.generate({"prompt": "a cat"})
+
+        assert answer.status == 500
+        assert answer.json["detail"] == "Generation completed but no output path found"
 
     async def test_unknown_image_is_404(self, face: Face) -> None:
         answer = await face.content("none")

@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 
+from telefuser_grpc._gen.openai.v1 import video_service_pb2 as pb
 from telefuser_grpc.domain.contract import PipelineContract
 from tests.fakes.media_files import mp4, still
 from tests.server.backend import HANGS, Backend
 from tests.server.openai.video_caller import VideoCaller, error_of
+from tests.server.rest.gateway import body_requests
 
 PICTURE = base64.b64encode(still()).decode()
 PNG_URL = f"data:image/png;base64,{PICTURE}"
@@ -91,6 +93,26 @@ async def test_seconds_may_be_a_number_or_its_text(videos: VideoCaller, seconds:
 
     assert (await videos.task(answer)).fields["target_video_length"] == 5
     assert answer.json["seconds"] == "5"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("prompt", "x"),
+        ("prompt", "画" * 4000),
+        ("seconds", 1),
+        ("seconds", 60),
+        ("seed", 2**63 - 1),
+        ("size", "1x1"),
+        ("size", "8192x8192"),
+    ],
+)
+async def test_value_at_its_documented_limit_is_taken(
+    videos: VideoCaller, name: str, value: Any
+) -> None:
+    answer = await videos.create(**{name: value})
+
+    assert answer.status == 200, answer.body
 
 
 @pytest.mark.parametrize("seed", [0, "0"])
@@ -252,6 +274,73 @@ async def test_file_in_a_form_starts_the_kind_that_its_content_asks_for(
 @pytest.mark.parametrize("name", ["input_reference[image_url]", "input_reference", "reference_url"])
 async def test_address_in_a_form_is_taken_in_every_spelling(videos: VideoCaller, name: str) -> None:
     assert (await videos.task(await videos.form({name: PNG_URL}))).kind == "i2v"
+
+
+@pytest.mark.parametrize(
+    ("kinds", "reference", "kind"),
+    [
+        (("i2i", "i2v"), PNG_URL, "i2v"),
+        (("t2v", "vsr"), MP4_URL, "vsr"),
+        (("vsr", "vc"), MP4_URL, "vsr"),
+        (("t2i", "t2v", "i2v"), None, "t2v"),
+    ],
+)
+async def test_kind_is_the_one_that_makes_a_video_of_what_is_given(
+    loading: Backend, videos: VideoCaller, kinds: tuple[str, ...], reference: str, kind: str
+) -> None:
+    loading.open(PipelineContract.parse({"supported_tasks": kinds}, stem="films"))
+
+    task = await videos.task(await videos.create(input_reference=reference))
+
+    assert task.kind == kind
+
+
+@pytest.mark.parametrize(("kinds", "reference"), [(("i2i",), PNG_URL), (("t2i",), None)])
+async def test_pipeline_without_videos_refuses(
+    loading: Backend, videos: VideoCaller, kinds: tuple[str, ...], reference: str
+) -> None:
+    loading.open(PipelineContract.parse({"supported_tasks": kinds}, stem="films"))
+
+    answer = await videos.create(input_reference=reference)
+
+    assert error_of(answer) == (400, "model", "unsupported_task")
+    assert videos.backend.tasks.ids() == []
+
+
+async def test_list_in_a_form_is_read_from_its_repeated_field(videos: VideoCaller) -> None:
+    boundary = "X"
+    fields = [("prompt", "p"), ("camera[path][]", "left"), ("camera[path][]", "up")]
+    parts = [
+        f'--{boundary}\r\ncontent-disposition: form-data; name="{name}"\r\n\r\n{text}\r\n'
+        for name, text in fields
+    ]
+    body = "".join([*parts, f"--{boundary}--\r\n"]).encode()
+    kind = f"multipart/form-data; boundary={boundary}"
+
+    answer = await videos.ask(
+        videos.videos.CreateVideo, body_requests(pb.CreateVideoRequest, kind, [body])
+    )
+
+    assert (await videos.task(answer)).fields["camera"] == {"path": ["left", "up"]}
+
+
+async def test_file_id_in_a_form_is_that_of_an_upload(videos: VideoCaller) -> None:
+    async with videos.backend.uploads.receive() as sink:
+        await sink.write(still())
+        upload = await sink.finish()
+
+    answer = await videos.form({"input_reference[file_id]": upload.id})
+
+    assert (await videos.task(answer)).kind == "i2v"
+
+
+async def test_body_of_another_kind_is_415_and_names_what_is_taken(videos: VideoCaller) -> None:
+    sent = body_requests(pb.CreateVideoRequest, "text/plain", [b"x"])
+
+    answer = await videos.ask(videos.videos.CreateVideo, sent)
+
+    assert answer.status == 415
+    assert answer.detail.endswith("or application/x-www-form-urlencoded or application/json")
 
 
 async def test_file_id_is_that_of_an_upload(videos: VideoCaller) -> None:
