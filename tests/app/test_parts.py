@@ -141,6 +141,10 @@ def test_setting_reaches_its_part(setting: str, value: object, part: str, where:
     assert getattr(plain, setting) == value or find(PARTS[part](plain)) != value
 
 
+def test_image_that_a_submission_waits_for_is_fetched_within_ten_seconds() -> None:
+    assert PARTS["images"](Settings()).limits.total_seconds == 10
+
+
 @pytest.mark.parametrize(
     ("settings", "said"),
     [

@@ -141,6 +141,23 @@ async def test_video_paths_say_in_their_own_words_what_is_wrong(
     assert answer.json() == {"detail": {"status": "Failed", "reason": reason}}
 
 
+@pytest.mark.parametrize(
+    ("method", "path"), [("POST", "/generate"), ("GET", "/outputs/video_20250405_100001.mp4")]
+)
+async def test_generation_paths_say_in_their_own_form_what_is_wrong(
+    method: str, path: str, http: httpx.AsyncClient
+) -> None:
+    answer = await http.request(method, path)
+
+    assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer")
+    assert answer.json() == {
+        "task_id": None,
+        "status": "failed",
+        "error": MISSING,
+        "code": "UNAUTHENTICATED",
+    }
+
+
 @pytest.mark.parametrize("name", ["api_key", "API_KEY", "key", "token", "access_token", "apikey"])
 async def test_key_in_the_address_is_not_taken_and_the_answer_says_where_it_belongs(
     name: str, http: httpx.AsyncClient

@@ -54,6 +54,25 @@ async def test_body_over_the_limit_has_error_and_detail(http: httpx.AsyncClient)
     }
 
 
+async def test_body_of_wan_over_the_limit_is_told_in_its_words(http: httpx.AsyncClient) -> None:
+    answer = await http.post("/video/submit", content=b"x" * (LIMIT + 1))
+
+    assert answer.status_code == 413
+    assert answer.json() == {"detail": {"status": "Failed", "reason": "请求体过大"}}
+
+
+async def test_call_that_may_have_begun_is_not_sent_again_by_an_official_sdk(
+    http: httpx.AsyncClient,
+) -> None:
+    answer = await http.get("/v1/tasks/slow/status", headers={"user-agent": "OpenAI/Python 3.54.0"})
+
+    assert (answer.status_code, answer.headers["x-should-retry"]) == (504, "false")
+    assert (answer.json()["error"]["type"], answer.json()["error"]["code"]) == (
+        "server_error",
+        "timeout",
+    )
+
+
 async def test_bytes_that_are_no_text_have_error_and_detail(http: httpx.AsyncClient) -> None:
     answer = await http.get("/v1/videos/%ff")
 
@@ -106,9 +125,24 @@ async def test_answers_about_a_call_have_error_and_detail(tmp_path: Path) -> Non
     ):
         down = await http.get("/v1/videos/v1")
         method = await http.put("/v1/videos/v1")
+        wan = await http.post("/video/status", json={})
+        generation = await http.post("/generate", json={})
 
     assert (down.status_code, down.headers["retry-after"]) == (503, "5")
     assert down.json()["error"]["type"] == "server_error"
     assert down.json()["detail"] == "Service temporarily unavailable"
+    assert (wan.status_code, wan.json()) == (
+        503,
+        {"detail": {"status": "Failed", "reason": "服务暂不可用，请稍后重试"}},
+    )
+    assert (generation.status_code, generation.json()) == (
+        503,
+        {
+            "task_id": None,
+            "status": "failed",
+            "error": "Service temporarily unavailable",
+            "code": "UNAVAILABLE",
+        },
+    )
     assert (method.status_code, method.headers["allow"]) == (405, "DELETE, GET")
     assert method.json()["error"]["code"] == "method_not_allowed"

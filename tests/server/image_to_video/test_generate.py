@@ -226,7 +226,9 @@ async def test_what_a_caller_gives_wins_over_the_preset(caller: Caller) -> None:
     assert (parameters["steps"], parameters["num_frames"]) == (20, 24)
 
 
-@pytest.mark.parametrize(("preset", "limit"), [("fast", 3), ("standard", 2), ("high", 1)])
+@pytest.mark.parametrize(
+    ("preset", "limit"), [("fast", 3), ("standard", 2), ("high", 1), ("batch", 1)]
+)
 async def test_preset_makes_so_many_at_once_and_refuses_the_next(
     caller: Caller, backend: GenerationBackend, preset: str, limit: int
 ) -> None:
