@@ -9,7 +9,7 @@ import pytest
 from telefuser_grpc._gen.openai.v1 import video_service_pb2 as pb
 from telefuser_grpc.domain.contract import PipelineContract
 from tests.fakes.media_files import mp4, still
-from tests.server.backend import HANGS, Backend
+from tests.server.backend import HANGS, MAX_UPLOAD_BYTES, Backend
 from tests.server.openai.video_caller import VideoCaller, error_of
 from tests.server.rest.gateway import body_requests
 
@@ -430,6 +430,25 @@ async def test_file_that_is_no_media_is_refused_and_leaves_nothing(videos: Video
     answer = await videos.form(files=files)
 
     assert error_of(answer) == (400, "input_reference", "input_rejected")
+    assert left_over(videos.backend) == []
+
+
+@pytest.mark.parametrize("name", ["input_reference", "reference_url"])
+async def test_address_in_a_form_is_refused_by_the_name_it_was_sent_under(
+    videos: VideoCaller, name: str
+) -> None:
+    answer = await videos.form({name: "http://127.0.0.1/a.png"})
+
+    assert error_of(answer) == (400, name, "input_rejected")
+    assert left_over(videos.backend) == []
+
+
+async def test_file_over_the_limit_is_refused_by_name(videos: VideoCaller) -> None:
+    large = ("a.png", bytes(MAX_UPLOAD_BYTES + 1), "image/png")
+
+    answer = await videos.form(files={"input_reference": large})
+
+    assert error_of(answer) == (413, "input_reference", "upload_too_large")
     assert left_over(videos.backend) == []
 
 

@@ -8,7 +8,7 @@ import pytest
 from telefuser_grpc._gen.openai.v1 import video_service_pb2 as pb
 from telefuser_grpc.domain.contract import PipelineContract
 from tests.fakes.media_files import mp4, still
-from tests.server.backend import HANGS, Backend
+from tests.server.backend import HANGS, MAX_UPLOAD_BYTES, Backend
 from tests.server.openai.video_caller import VideoCaller, error_of
 
 FILM = mp4(frames=3, width=64, height=32)
@@ -169,12 +169,20 @@ async def test_wrong_video_of_an_edit_is_refused(
     assert error_of(await videos.edit({**BLUE, "video": video}))[:2] == (status, param)
 
 
-async def test_picture_in_place_of_a_video_is_refused(videos: VideoCaller) -> None:
-    files = {"video": ("clip.mp4", still(), "video/mp4")}
+@pytest.mark.parametrize(
+    ("content", "status"),
+    [(still(), 400), (b"no film at all", 400), (b"", 400), (bytes(MAX_UPLOAD_BYTES + 1), 413)],
+)
+async def test_file_that_is_no_video_of_a_fair_size_is_refused_by_name(
+    backend: Backend, videos: VideoCaller, content: bytes, status: int
+) -> None:
+    files = {"video": ("clip.mp4", content, "video/mp4")}
 
     answer = await videos.post_form(videos.videos.ExtendVideo, pb.ExtendVideoRequest, BLUE, files)
 
-    assert error_of(answer)[:2] == (400, "video")
+    assert error_of(answer)[:2] == (status, "video")
+    assert backend.tasks.ids() == []
+    assert not list((backend.root / "uploads").glob("*"))
 
 
 async def test_edit_that_an_sdk_sends_again_makes_one_video(videos: VideoCaller) -> None:
