@@ -40,3 +40,24 @@ def test_preview_that_is_not_due_is_not_made() -> None:
         on_step_end(object(), step, 1000, {"latents": torch.rand(1, 16, 16)})
 
     assert len(told) <= 1
+
+
+def test_each_task_is_shown_its_own_row_and_a_cancelled_one_nothing() -> None:
+    told: list[list[Progress | Preview]] = [[], [], []]
+    cancels = [threading.Event() for _ in told]
+    runs = [RunContext(each.append, cancel, 0) for each, cancel in zip(told, cancels, strict=True)]
+    on_step_end = token_previews(*map(JobContext, runs), aspect=1)
+    slope = torch.arange(16).float()[None, :, None].repeat(1, 1, 16)
+    cancels[1].set()
+
+    on_step_end(object(), 0, 1000, {"latents": torch.cat([slope, slope, -slope])})
+
+    assert [len(each) for each in told] == [1, 0, 1]
+    first, last = (_shown(each[0]) for each in (told[0], told[2]))
+    assert first.getpixel((0, 0)) < 40 < 215 < first.getpixel((255, 255))
+    assert last.getpixel((0, 0)) > 215 > 40 > last.getpixel((255, 255))
+
+
+def _shown(update: Progress | Preview) -> Image.Image:
+    assert isinstance(update, Preview)
+    return Image.open(io.BytesIO(update.image)).convert("L")
