@@ -4,7 +4,7 @@ It is distilled: only its base model (TELEFUSER_MODEL=black-forest-labs/FLUX.2-k
 50 steps) heeds a guidance over 1.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from diffusers import Flux2KleinPipeline
@@ -54,7 +54,21 @@ PIPELINE_CONTRACT = {
     "pipeline_name": "flux2_klein",
     "supported_tasks": ["t2i", "edit", "i2i"],
     "task_contracts": {
-        "t2i": {"media_type": "image", "parameters": PARAMETERS},
+        "t2i": {
+            "media_type": "image",
+            "parameters": PARAMETERS,
+            "batch": {
+                "keys": [
+                    "aspect_ratio",
+                    "resolution",
+                    "width",
+                    "height",
+                    "num_inference_steps",
+                    "guidance_scale",
+                ],
+                "max_size": 8,
+            },
+        },
         "edit": EDIT,
         "i2i": EDIT,
     },
@@ -62,25 +76,35 @@ PIPELINE_CONTRACT = {
 
 
 def get_pipeline(parallelism: int, options: ModelOptions) -> Flux2KleinPipeline:
-    """Load the model."""
-    return load_model(Flux2KleinPipeline, MODEL, options, parallelism=parallelism)
+    """Load the model; what is made together is decoded one by one, in the memory of one."""
+    pipe = load_model(Flux2KleinPipeline, MODEL, options, parallelism=parallelism)
+    pipe.vae.enable_slicing()
+    return pipe
 
 
 def run(pipe: Flux2KleinPipeline, request: Mapping[str, Any], context: Any) -> dict[str, Any]:
     """Serve one request."""
-    width, height = tabled_size(request, SIZES, multiple=16)
-    pictures = [_picture(request[name], name) for name in PICTURES if request.get(name)]
+    return run_batch(pipe, [request], [context])[0]
+
+
+def run_batch(
+    pipe: Flux2KleinPipeline, requests: Sequence[Mapping[str, Any]], contexts: Sequence[Any]
+) -> list[dict[str, Any]]:
+    """Serve requests that agree in the keys of `batch`; only of words are there several."""
+    shared = requests[0]
+    width, height = tabled_size(shared, SIZES, multiple=16)
+    pictures = [_picture(shared[name], name) for name in PICTURES if shared.get(name)]
     images = pipe(
         image=pictures or None,
-        prompt=request["prompt"],
+        prompt=[each["prompt"] for each in requests],
         width=width,
         height=height,
-        num_inference_steps=request["num_inference_steps"],
-        guidance_scale=request["guidance_scale"],
-        generator=declare.generator(request["seed"]),
-        callback_on_step_end=token_previews(context, aspect=width / height),
+        num_inference_steps=shared["num_inference_steps"],
+        guidance_scale=shared["guidance_scale"],
+        generator=[declare.generator(each["seed"]) for each in requests],
+        callback_on_step_end=token_previews(*contexts, aspect=width / height),
     ).images
-    return {"images": images}
+    return [{"images": [image]} for image in images]
 
 
 def _picture(path: str, field: str) -> Any:

@@ -3,7 +3,7 @@
 Each aspect ratio has the one size that the model was trained with; others are made when asked.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from diffusers import QwenImagePipeline
@@ -48,28 +48,52 @@ PIPELINE_CONTRACT = {
                 "output_format": declare.output_format(),
                 "output_path": declare.OUTPUT_PATH,
             },
+            "batch": {
+                "keys": [
+                    "aspect_ratio",
+                    "resolution",
+                    "width",
+                    "height",
+                    "num_inference_steps",
+                    "true_cfg_scale",
+                ],
+                "max_size": 8,
+            },
         }
     },
 }
 
 
 def get_pipeline(parallelism: int, options: ModelOptions) -> QwenImagePipeline:
-    """Load the model."""
-    return load_model(QwenImagePipeline, MODEL, options, parallelism=parallelism)
+    """Load the model; what is made together is decoded one by one, in the memory of one."""
+    pipe = load_model(QwenImagePipeline, MODEL, options, parallelism=parallelism)
+    pipe.vae.enable_slicing()
+    return pipe
 
 
 def run(pipe: QwenImagePipeline, request: Mapping[str, Any], context: Any) -> dict[str, Any]:
-    """Serve one request; guidance needs something to steer away from, if only a space."""
-    width, height = tabled_size(request, SIZES, multiple=16)
+    """Serve one request."""
+    return run_batch(pipe, [request], [context])[0]
+
+
+def run_batch(
+    pipe: QwenImagePipeline, requests: Sequence[Mapping[str, Any]], contexts: Sequence[Any]
+) -> list[dict[str, Any]]:
+    """Serve requests that agree in the keys of `batch`.
+
+    Guidance needs something to steer away from, if only a space.
+    """
+    shared = requests[0]
+    width, height = tabled_size(shared, SIZES, multiple=16)
     images = pipe(
-        prompt=request["prompt"],
-        negative_prompt=request["negative_prompt"] or " ",
+        prompt=[each["prompt"] for each in requests],
+        negative_prompt=[each["negative_prompt"] or " " for each in requests],
         width=width,
         height=height,
-        num_inference_steps=request["num_inference_steps"],
-        true_cfg_scale=request["true_cfg_scale"],
-        generator=declare.generator(request["seed"]),
+        num_inference_steps=shared["num_inference_steps"],
+        true_cfg_scale=shared["true_cfg_scale"],
+        generator=[declare.generator(each["seed"]) for each in requests],
         max_sequence_length=1024,
-        callback_on_step_end=token_previews(context, aspect=width / height),
+        callback_on_step_end=token_previews(*contexts, aspect=width / height),
     ).images
-    return {"images": images}
+    return [{"images": [image]} for image in images]

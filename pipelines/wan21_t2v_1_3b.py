@@ -1,6 +1,6 @@
 """Wan2.1 text-to-video, 1.3 billion parameters: five seconds at 480p."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from diffusers import UniPCMultistepScheduler, WanPipeline
@@ -36,30 +36,56 @@ PIPELINE_CONTRACT = {
                 "guidance_scale": declare.guidance(6.0),
                 "output_path": declare.OUTPUT_PATH,
             },
+            "batch": {
+                "keys": [
+                    "resolution",
+                    "aspect_ratio",
+                    "target_video_length",
+                    "num_frames",
+                    "width",
+                    "height",
+                    "num_inference_steps",
+                    "guidance_scale",
+                ],
+                "max_size": 4,
+            },
         }
     },
 }
 
 
 def get_pipeline(parallelism: int, options: ModelOptions) -> WanPipeline:
-    """Load the model; its schedule is shifted towards noise, as small sizes want it."""
+    """Load the model.
+
+    Its schedule is shifted towards noise, as small sizes want it; clips that are made together are
+    decoded one by one, in the memory of one.
+    """
     pipe = load_model(WanPipeline, MODEL, options, parallelism=parallelism, float32=("vae",))
     pipe.scheduler = UniPCMultistepScheduler.from_config(pipe.scheduler.config, flow_shift=8.0)
+    pipe.vae.enable_slicing()
     return pipe
 
 
 def run(pipe: WanPipeline, request: Mapping[str, Any], context: Any) -> dict[str, Any]:
     """Serve one request."""
-    width, height = size_of(request, multiple=16)
-    frames = pipe(
-        prompt=request["prompt"],
-        negative_prompt=request["negative_prompt"],
+    return run_batch(pipe, [request], [context])[0]
+
+
+def run_batch(
+    pipe: WanPipeline, requests: Sequence[Mapping[str, Any]], contexts: Sequence[Any]
+) -> list[dict[str, Any]]:
+    """Serve requests that agree in the keys of `batch`."""
+    shared = requests[0]
+    width, height = size_of(shared, multiple=16)
+    clips = pipe(
+        prompt=[each["prompt"] for each in requests],
+        negative_prompt=[each["negative_prompt"] for each in requests],
         width=width,
         height=height,
-        num_frames=frame_count(request, fps=FPS),
-        num_inference_steps=request["num_inference_steps"],
-        guidance_scale=request["guidance_scale"],
-        generator=declare.generator(request["seed"]),
+        num_frames=frame_count(shared, fps=FPS),
+        num_inference_steps=shared["num_inference_steps"],
+        guidance_scale=shared["guidance_scale"],
+        generator=[declare.generator(each["seed"]) for each in requests],
         output_type="np",
-    ).frames[0]
-    return {"frames": frames, "fps": FPS}
+    ).frames
+    return [{"frames": frames, "fps": FPS} for frames in clips]

@@ -4,7 +4,7 @@ It is distilled to work without guidance; over 0 the negative prompt counts and 
 as long, which suits Z-Image itself (TELEFUSER_MODEL=Tongyi-MAI/Z-Image).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from diffusers import ZImagePipeline
@@ -48,26 +48,47 @@ PIPELINE_CONTRACT = {
                 "output_format": declare.output_format(),
                 "output_path": declare.OUTPUT_PATH,
             },
+            "batch": {
+                "keys": [
+                    "aspect_ratio",
+                    "resolution",
+                    "width",
+                    "height",
+                    "num_inference_steps",
+                    "guidance_scale",
+                ],
+                "max_size": 8,
+            },
         }
     },
 }
 
 
 def get_pipeline(parallelism: int, options: ModelOptions) -> ZImagePipeline:
-    """Load the model."""
-    return load_model(ZImagePipeline, MODEL, options, parallelism=parallelism)
+    """Load the model; what is made together is decoded one by one, in the memory of one."""
+    pipe = load_model(ZImagePipeline, MODEL, options, parallelism=parallelism)
+    pipe.vae.enable_slicing()
+    return pipe
 
 
 def run(pipe: ZImagePipeline, request: Mapping[str, Any], context: Any) -> dict[str, Any]:
     """Serve one request."""
-    width, height = tabled_size(request, SIZES, multiple=16)
+    return run_batch(pipe, [request], [context])[0]
+
+
+def run_batch(
+    pipe: ZImagePipeline, requests: Sequence[Mapping[str, Any]], contexts: Sequence[Any]
+) -> list[dict[str, Any]]:
+    """Serve requests that agree in the keys of `batch`."""
+    shared = requests[0]
+    width, height = tabled_size(shared, SIZES, multiple=16)
     images = pipe(
-        prompt=request["prompt"],
-        negative_prompt=request["negative_prompt"],
+        prompt=[each["prompt"] for each in requests],
+        negative_prompt=[each["negative_prompt"] for each in requests],
         width=width,
         height=height,
-        num_inference_steps=request["num_inference_steps"],
-        guidance_scale=request["guidance_scale"],
-        generator=declare.generator(request["seed"]),
+        num_inference_steps=shared["num_inference_steps"],
+        guidance_scale=shared["guidance_scale"],
+        generator=[declare.generator(each["seed"]) for each in requests],
     ).images
-    return {"images": images}
+    return [{"images": [image]} for image in images]
