@@ -226,6 +226,7 @@ def test_models_are_listed_and_found(http: httpx.Client) -> None:
 
     assert model["id"] == "painting"
     assert http.get("/v1/models/painting").json() == model
+    assert http.get("/v1/models", params={"of_another": "version"}).json()["data"] == [model]
     missing = http.get("/v1/models/org/other")
     assert (missing.status_code, missing.json()["error"]["code"]) == (404, "model_not_found")
 

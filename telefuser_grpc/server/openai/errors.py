@@ -60,6 +60,8 @@ def named_as_sent(names: Mapping[str, str]) -> Iterator[None]:
     except InvalidRequest as error:
         error.message = _own_words(error.message, names)
         error.violations = tuple(_named(each, names) for each in error.violations)
+        if field := error.metadata.get("field"):
+            error.metadata["field"] = names.get(field, field)
         raise
 
 

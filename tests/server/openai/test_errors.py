@@ -135,6 +135,7 @@ def test_field_that_is_refused_has_the_name_that_its_caller_gave_it(error: Input
     assert body["error"]["message"].startswith("reference_url")
     assert [each["loc"] for each in body["detail"]] == [["body", "reference_url"]]
     assert "first_image_path" not in str(body)
+    assert caught.value.metadata["field"] == "reference_url"
 
 
 def test_refusal_where_nothing_was_renamed_is_left_alone() -> None:

@@ -53,6 +53,7 @@ async def test_image_of_a_form_is_changed(face: Face) -> None:
 async def test_every_documented_field_of_an_edit_is_taken(face: Face) -> None:
     texts = {"model": "m", "n": "1", "size": "512x256", "seed": "7", "negative_prompt": "red"}
     texts |= {"response_format": "b64_json", "input_fidelity": "high", "moderation": "low"}
+    texts |= {"user": "me", "safety_identifier": "x", "complexity": "low", "svg[model]": "m"}
 
     answer = await face.edit(PROMPT | texts, {"image": PNG, "mask": PNG})
 
@@ -238,6 +239,7 @@ HUGE = still(width=8000, height=7500)
         (PROMPT | {"image": "x"}, {"mask": PNG}, 422, "image", "invalid_value"),
         (PROMPT | {"image_url": "http://x.y/z.png"}, {"image": PNG}, 422, "image_url", None),
         (PROMPT, {"photo": PNG}, 422, "photo", None),
+        (PROMPT, {"image": PNG, "markup": PNG}, 422, "markup", None),
         (PROMPT, [("mask", PNG)] * 2, 422, "mask", None),
         (PROMPT, [("image[]", PNG)] * 17, 422, "image[]", None),
         (PROMPT, [("image[]", PNG)] * 16 + [("image", PNG)], 422, "image", None),
