@@ -190,6 +190,18 @@ async def test_refusal_is_the_documented_json(
     assert answer == (status, body)
 
 
+async def test_key_that_the_server_knows_no_longer_is_401_as_it_words_it(
+    http: httpx.AsyncClient,
+) -> None:
+    answer = await http.get(f"{FILES}/revoked")
+
+    assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer")
+    assert answer.json() == {
+        "error": {"code": "invalid_api_key"},
+        "detail": "The API key is not valid",
+    }
+
+
 @pytest.mark.parametrize(
     "path",
     [

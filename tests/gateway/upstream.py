@@ -343,6 +343,9 @@ class _Authorization(auth_grpc.AuthorizationServicer):
             raise RuntimeError("the check breaks")
         if name == "elsewhere":
             return _denied(302, None, location="https://bucket.example/clip?signature=x")
+        if name == "revoked":
+            unknown = {"error": {"code": "invalid_api_key"}, "detail": "The API key is not valid"}
+            return _denied(401, unknown, **{"www-authenticate": "Bearer"})
         if name == "vanished":
             return _allowed("gone.mp4", "", {})
         if not path.is_relative_to(root):
