@@ -67,7 +67,8 @@ def test_row_has_all_that_a_file_declares(path: Path) -> None:
 
     assert row == (
         "| `walls.py` | Paints walls: red ones. And more | `Walls` | `org/walls` "
-        "| **t2i**<br>**i2i** first_image_path (last_image_path) | steps (4), style | 1 GB | by hand |"
+        "| **t2i**<br>**i2i** first_image_path (last_image_path) | steps (4), style | 1 GB "
+        "| by hand |"
     )
 
 

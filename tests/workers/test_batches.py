@@ -190,7 +190,7 @@ async def test_a_member_whose_stop_takes_long_costs_the_others_nothing(
         runs = await replica.run_batch([studio.job("a", gate=str(gate)), studio.job("b")])
         await asyncio.to_thread(gate.wait_for_visitor)
         os.kill(replica.pid, signal.SIGSTOP)
-        os.waitid(os.P_PID, replica.pid, os.WSTOPPED | os.WNOWAIT)
+        await asyncio.to_thread(os.waitid, os.P_PID, replica.pid, os.WSTOPPED | os.WNOWAIT)
         stop = asyncio.create_task(runs[1].stop(0.01))
         has_stopped, _ = await asyncio.wait([stop], timeout=0.1)
         os.kill(replica.pid, signal.SIGCONT)

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from telefuser_grpc.app import serve
-from telefuser_grpc.config import Settings, served_file, load_settings
+from telefuser_grpc.config import Settings, load_settings, served_file
 from telefuser_grpc.validator import Level, check_before_serving
 
 
