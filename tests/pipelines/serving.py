@@ -65,11 +65,19 @@ class Served:
         """Asks for a task."""
         return self.http.post("/v1/tasks/create", json={"prompt": PROMPT, **fields})
 
-    def make(self, **fields: Any) -> Made:
-        """Runs a task to its end, which must be a good one."""
+    def create(self, **fields: Any) -> str:
+        """Asks for a task, which must be accepted, and returns its id."""
         created = self.post(**fields)
         assert created.status_code == 200, created.text
-        events = self.follow(created.json()["task_id"])
+        return str(created.json()["task_id"])
+
+    def make(self, **fields: Any) -> Made:
+        """Runs a task to its end, which must be a good one."""
+        return self.made(self.create(**fields))
+
+    def made(self, task_id: str) -> Made:
+        """Waits for the end of a task, which must be a good one."""
+        events = self.follow(task_id)
         assert events[-1].data["status"] == "completed", events[-1]
         return Made(self.http.get(events[-1].data["artifacts"][0]["url"]).content, events)
 
@@ -79,15 +87,20 @@ class Served:
             return list(read_events(answer))
 
     def cancel_at_first_step(self, **fields: Any) -> str:
-        """Cancels a task when it tells of its first step, and returns how it ended."""
-        task_id = self.post(**fields).json()["task_id"]
-        events: list[SseEvent] = []
+        """Runs a task, cancels it when it tells of its first step, and returns how it ended."""
+        task_id = self.create(**fields)
+        self.at_first_step(task_id, lambda: self.cancel(task_id))
+        return str(self.follow(task_id)[-1].data["status"])
+
+    def at_first_step(self, task_id: str, act: Callable[[], object]) -> None:
+        """Does something as soon as a task has told of its first step."""
         with self.http.stream("GET", f"/v1/tasks/{task_id}/events") as answer:
-            for event in read_events(answer):
-                if event.name == "progress" and event.data["step"] == 1:
-                    self.http.delete(f"/v1/tasks/{task_id}")
-                events.append(event)
-        return str(events[-1].data["status"])
+            next(event for event in read_events(answer) if event.name == "progress")
+            act()
+
+    def cancel(self, task_id: str) -> None:
+        """Cancels a task."""
+        self.http.delete(f"/v1/tasks/{task_id}")
 
 
 @contextmanager

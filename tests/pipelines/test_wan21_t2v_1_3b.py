@@ -9,6 +9,7 @@ from tests.pipelines.serving import Served, serve
 pytest.importorskip("diffusers")
 
 CLIP = {"width": 80, "height": 64, "num_frames": 9, "num_inference_steps": 3}
+STEPS = 30
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +45,33 @@ def test_same_seed_gives_the_same_bytes_whatever_ran_before(served: Served) -> N
 
 def test_cancel_stops_the_clip(served: Served) -> None:
     assert served.cancel_at_first_step(**CLIP | {"num_inference_steps": 100}) == "cancelled"
+
+
+def test_clips_that_wait_are_made_together_and_one_is_cancelled_in_the_middle(
+    served: Served,
+) -> None:
+    long = CLIP | {"num_inference_steps": STEPS}
+    for seed in (1, 2):  # how long one takes alone is measured first
+        served.make(**long, seed=seed)
+    tasks: list[str] = []
+    before = served.create(**CLIP | {"num_inference_steps": 100})
+    served.at_first_step(
+        before, lambda: tasks.extend(served.create(**long, seed=seed) for seed in (1, 2, 3))
+    )
+    served.cancel(before)
+
+    served.at_first_step(tasks[1], lambda: served.cancel(tasks[1]))
+    cancelled = served.follow(tasks[1])
+
+    (batch,) = served.service.log.events("tasks are made together")
+    assert batch["tasks"] == tasks[:2]
+    assert cancelled[-1].data["status"] == "cancelled"
+    assert 0 < [event.name for event in cancelled].count("progress") < STEPS
+    for task in (tasks[0], tasks[2]):
+        made = served.made(task)
+        assert made.frames == [(80, 64)] * 9
+        assert made.steps == [*range(1, STEPS + 1)]
+        assert [event.name for event in made.events].count("preview") > 1
 
 
 def test_frames_that_the_model_cannot_make_are_refused(served: Served) -> None:
