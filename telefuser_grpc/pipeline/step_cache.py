@@ -10,6 +10,9 @@ REMEDY = "set TELEFUSER_STEP_CACHE=none, or another"
 ATTENTION = (r"[\w.]*blocks\.\d+\.attn\d?", r"[\w.]*layers\.\d+\.attention")
 """The attention of every block, by its whole name; the patterns of diffusers miss a number."""
 
+FAILING = {("first_block", "Flux2Transformer2DModel")}
+"""Caches with which diffusers 0.42 fails in the first step."""
+
 
 def enable_step_cache(pipe: Any, name: str, parts: Iterable[Any]) -> None:
     """Gives the denoisers of a pipeline a cache.
@@ -21,6 +24,8 @@ def enable_step_cache(pipe: Any, name: str, parts: Iterable[Any]) -> None:
     for part in parts:
         if not hasattr(part, "enable_cache"):
             raise _refused(name, f"{type(part).__name__} has no step caches")
+        if (name, type(part).__name__) in FAILING:
+            raise _refused(name, f"{type(part).__name__} fails with it")
         try:
             part.enable_cache(_config(name, part))
         except (ValueError, LookupError) as error:

@@ -151,6 +151,13 @@ def test_caches_are_refused_where_the_denoiser_has_none(wan: Path) -> None:
     assert "Linear has no step caches" in refusal(pipe, "first_block")
 
 
+def test_cache_that_the_library_fails_with_is_refused(wan: Path) -> None:
+    pipe = load(wan)
+    pipe.transformer = object.__new__(diffusers.Flux2Transformer2DModel)
+
+    assert "Flux2Transformer2DModel fails with it" in refusal(pipe, "first_block")
+
+
 def test_cache_that_finds_nothing_to_skip_is_refused(wan: Path) -> None:
     pipe = load(wan)
     pipe.transformer.blocks = torch.nn.ModuleList()
