@@ -1,7 +1,7 @@
-"""Moving shapes: a small text-to-video and text-to-image model, seconds a clip on one CPU core.
+"""Moving shapes: a small model of video and images from text or a first frame, for CPU cores.
 
-The whole clip is one picture to the network: every 4x4 patch of all sixteen frames is folded into
-the channels of a 16x16 grid, so a stock two-dimensional UNet denoises space and time together.
+One UNet draws the first frame from noise; another draws, from noise too, the five frames that
+follow a frame, and is used three times for a clip. Both work on 4x4 patches as waves (see `fold`).
 """
 
 import copy
@@ -16,70 +16,52 @@ import torch
 from diffusers import DiffusionPipeline, FlowMatchEulerDiscreteScheduler, UNet2DConditionModel
 from diffusers.utils import BaseOutput
 from diffusers.utils.torch_utils import randn_tensor
-from PIL import Image
+from PIL import Image, ImageOps
 from transformers import CLIPTextModelWithProjection, PreTrainedTokenizerFast
 
-SIZE = 64
-FRAMES = 16
+from telefuser_grpc.pipeline import parameters as declare
+from telefuser_grpc.pipeline.media import read_image
+
+SIZE, FRAMES = 64, 16
 PATCH = 4
+SIDE = SIZE // PATCH
+CHANNELS = 3 * PATCH**2
+"""Of the latents of one frame."""
+HOP = 5
+"""Frames drawn at once after a frame."""
+SPEED = 2
+"""Pixels between a frame and its moved copy in the next."""
+MOVES = ((0, 0), (-1, 0), (1, 0), (0, -1), (0, 1))
+"""Across and down: where the frame before may have moved to."""
 PLACES = 6
 SKETCH = 8
-STEPS = 24
-GUIDANCE = 1.5
+STEPS, GUIDANCE = 24, 1.5
+
+MEMORY = "0.5 GB of main memory, most of it the libraries'"
+TESTED = "served, with the released weights"
 
 _SHARED = {
-    "prompt": {
-        "type": "string",
-        "required": True,
-        "default": "",
-        "min_length": 1,
-        "max_length": 500,
+    "prompt": declare.prompt(max_length=500)
+    | {
         "description": (
             "A colour (red orange yellow green cyan blue purple white), a shape (circle square "
             "triangle), a motion (left right up down, or none) and a background (black gray navy "
-            'brown), as in "a red circle moving right on a navy background".'
+            'brown), as in "a red circle moving right on a navy background", or the same in '
+            "Chinese."
         ),
     },
-    "negative_prompt": {
-        "type": "string",
-        "default": "",
-        "max_length": 500,
-        "description": "What to steer away from, in the same words.",
-    },
-    "seed": {
-        "type": "integer",
-        "default": 42,
-        "minimum": 0,
-        "maximum": 2**63 - 1,
-        "description": "Same request, same seed, same pixels.",
-    },
-    "num_inference_steps": {
-        "type": "integer",
-        "default": STEPS,
-        "minimum": 1,
-        "maximum": 100,
-        "description": "Denoising steps.",
-    },
-    "guidance_scale": {
-        "type": "number",
-        "default": GUIDANCE,
-        "minimum": 1.0,
-        "maximum": 10.0,
-        "description": "How strongly the prompt is followed; 1: no guidance, twice as fast.",
-    },
-    "resolution": {"type": "string", "default": "64x64", "enum": ["64x64"]},
-    "aspect_ratio": {"type": "string", "default": "1:1", "enum": ["1:1"]},
-    "output_path": {"type": "string", "default": "", "description": "File name of the result."},
+    "negative_prompt": declare.negative_prompt(max_length=500),
+    "seed": declare.seed(),
+    "num_inference_steps": declare.steps(STEPS)
+    | {"description": "Denoising steps in all; each part of a clip is given at least one."},
+    "guidance_scale": declare.guidance(GUIDANCE, maximum=10.0),
+    "resolution": declare.resolution("64x64", ("64x64",)),
+    "aspect_ratio": declare.aspect_ratio("1:1", ("1:1",)),
+    "output_path": declare.OUTPUT_PATH,
 }
 _VIDEO = {
-    "target_video_length": {
-        "type": "integer",
-        "default": 2,
-        "minimum": 1,
-        "maximum": 4,
-        "unit": "seconds",
-        "description": "Length of the clip; its sixteen drawn frames are spread over it.",
-    },
+    "target_video_length": declare.seconds(2, maximum=4)
+    | {"description": "Length of the clip; its sixteen drawn frames are spread over it."},
     "fps": {
         "type": "integer",
         "default": 8,
@@ -89,25 +71,27 @@ _VIDEO = {
         "description": "Frame rate of the file; drawn frames are repeated or skipped to reach it.",
     },
 }
-_IMAGE = {
-    "output_format": {"type": "string", "default": "png", "enum": ["png", "jpg", "jpeg", "webp"]},
-}
+_IMAGE = {"output_format": declare.output_format()}
 
 
-def _task(media_type: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+def _task(media_type: str, own: Mapping[str, Any], *required: str) -> dict[str, Any]:
     return {
         "media_type": media_type,
-        "required_inputs": [],
+        "required_inputs": list(required),
         "optional_inputs": [],
-        "parameters": {**_SHARED, **parameters},
+        "parameters": {**_SHARED, **own},
     }
 
 
 PIPELINE_CONTRACT = {
     "contract_version": "v1",
     "pipeline_name": "moving_shapes",
-    "supported_tasks": ["t2v", "t2i"],
-    "task_contracts": {"t2v": _task("video", _VIDEO), "t2i": _task("image", _IMAGE)},
+    "supported_tasks": ["t2v", "i2v", "t2i"],
+    "task_contracts": {
+        "t2v": _task("video", _VIDEO),
+        "i2v": _task("video", _VIDEO, "first_image_path"),
+        "t2i": _task("image", _IMAGE),
+    },
 }
 
 StepCallback = Callable[["MovingShapesPipeline", int, torch.Tensor, dict[str, Any]], dict[str, Any]]
@@ -115,16 +99,16 @@ StepCallback = Callable[["MovingShapesPipeline", int, torch.Tensor, dict[str, An
 
 @dataclass
 class MovingShapesOutput(BaseOutput):
-    """`frames`: a list of PIL frames per prompt, or an array (prompts, 16, 64, 64, 3) of uint8."""
+    """`frames`: a list of PIL frames per prompt, or an array (prompts, frames, 64, 64, 3)."""
 
-    frames: list[list[Image.Image]] | np.ndarray | torch.Tensor
+    frames: list[list[Image.Image]] | np.ndarray
 
 
 class Text(NamedTuple):
     """What the model is told of each text.
 
-    `states` (texts, tokens, width) are attended to, `summary` (texts, 2 * width) steers the norms
-    of every block, `sketch` (texts, 8, 16, 16) lies beside the noisy clip as more channels.
+    `states` (texts, tokens, width) are attended to, `summary` (texts, width) steers the norms of
+    every block, `sketch` (texts, 8, 16, 16) lies beside the noisy latents as more channels.
     """
 
     states: torch.Tensor
@@ -133,21 +117,26 @@ class Text(NamedTuple):
 
 
 class MovingShapesPipeline(DiffusionPipeline):
-    """Flow matching in pixel space; the UNet predicts the clean clip, the scheduler gets v."""
+    """Flow matching; the UNets predict clean latents, the scheduler is given the velocity."""
 
-    model_cpu_offload_seq = "text_encoder->unet"
+    model_cpu_offload_seq = "text_encoder->unet->motion_unet"
     _callback_tensor_inputs = ("latents", "denoised")
 
     def __init__(
         self,
         unet: UNet2DConditionModel,
+        motion_unet: UNet2DConditionModel,
         text_encoder: CLIPTextModelWithProjection,
         tokenizer: PreTrainedTokenizerFast,
         scheduler: FlowMatchEulerDiscreteScheduler,
     ) -> None:
         super().__init__()
         self.register_modules(
-            unet=unet, text_encoder=text_encoder, tokenizer=tokenizer, scheduler=scheduler
+            unet=unet,
+            motion_unet=motion_unet,
+            text_encoder=text_encoder,
+            tokenizer=tokenizer,
+            scheduler=scheduler,
         )
         self._num_timesteps = 0
 
@@ -160,8 +149,10 @@ class MovingShapesPipeline(DiffusionPipeline):
     def __call__(
         self,
         prompt: str | Sequence[str],
+        image: Image.Image | None = None,
         *,
         negative_prompt: str = "",
+        num_frames: int = FRAMES,
         num_inference_steps: int = STEPS,
         guidance_scale: float = GUIDANCE,
         generator: torch.Generator | list[torch.Generator] | None = None,
@@ -169,57 +160,74 @@ class MovingShapesPipeline(DiffusionPipeline):
         callback_on_step_end: StepCallback | None = None,
         callback_on_step_end_tensor_inputs: Sequence[str] = _callback_tensor_inputs,
     ) -> MovingShapesOutput:
-        """Draw one clip of sixteen frames per prompt.
+        """Draw a clip of `num_frames` per prompt, the first one being `image` if that is given.
 
-        `output_type` is "pil", "np" or "latent". The callback is given `latents`, the noisy clip,
-        and `denoised`, what it will become as far as the model can tell yet.
+        Guidance steers the first frame away from the negative prompt; those after it are told by
+        it and the prompt alone.
+
+        `output_type` is "pil" or "np". The callback is given `latents`, the noisy frames that are
+        being drawn, and `denoised`, what they will become as far as the model can tell yet.
         """
         prompts = [prompt] if isinstance(prompt, str) else list(prompt)
-        text = self._encode(prompts, negative_prompt, guided=guidance_scale > 1)
-        latents = self._noise(len(prompts), generator)
-        scheduler = copy.deepcopy(self.scheduler)
-        sigmas = np.linspace(1, 1 / num_inference_steps, num_inference_steps)
-        scheduler.set_timesteps(sigmas=sigmas.tolist(), device=latents.device)
-        self._num_timesteps = len(scheduler.timesteps)
-        with self.progress_bar(total=self._num_timesteps) as progress_bar:
+        texts = [negative_prompt] * len(prompts) + prompts if guidance_scale > 1 else prompts
+        guided = encode_text(self.tokenizer, self.text_encoder, texts)
+        plain = Text(*(part[-len(prompts) :] for part in guided))
+        hops = math.ceil((num_frames - 1) / HOP)
+        shares = share_steps(num_inference_steps, hops, with_key=image is None)
+        self._num_timesteps = sum(shares)
+        done = 0
+
+        def draw(
+            unet: UNet2DConditionModel, text: Text, frames: int, before: torch.Tensor | None
+        ) -> torch.Tensor:
+            nonlocal done
+            latents = self._noise(len(prompts), frames * CHANNELS, generator)
+            scheduler = copy.deepcopy(self.scheduler)
+            steps = shares.pop(0)
+            scheduler.set_timesteps(sigmas=np.linspace(1, 1 / steps, steps).tolist())
             for index, timestep in enumerate(scheduler.timesteps):
-                denoised = self._denoise(latents, timestep, text, guidance_scale)
+                denoised = _denoise(unet, latents, before, timestep, text, guidance_scale)
                 velocity = (latents - denoised) / scheduler.sigmas[index]
                 latents = scheduler.step(velocity, timestep, latents).prev_sample
                 if callback_on_step_end is not None:
                     tensors = {"latents": latents, "denoised": denoised}
                     chosen = {name: tensors[name] for name in callback_on_step_end_tensor_inputs}
-                    changed = callback_on_step_end(self, index, timestep, chosen) or {}
+                    changed = callback_on_step_end(self, done, timestep, chosen) or {}
                     latents = changed.get("latents", latents)
+                done += 1
                 progress_bar.update()
+            return unfold(latents).clamp(-1, 1)
+
+        with self.progress_bar(total=self._num_timesteps) as progress_bar:
+            if image is None:
+                clip = draw(self.unet, guided, 1, None)
+            else:
+                clip = _clip_of(image, len(prompts))
+            for _ in range(hops):
+                moved = draw(self.motion_unet, plain, HOP, fold(clip[:, -1:]))
+                clip = torch.cat([clip, moved], 1)
         self.maybe_free_model_hooks()
-        return MovingShapesOutput(frames=_decode(latents, output_type))
+        pixels = _pixels(clip[:, :num_frames])
+        if output_type == "np":
+            return MovingShapesOutput(frames=pixels)
+        return MovingShapesOutput(frames=[[Image.fromarray(f) for f in film] for film in pixels])
 
     def decode_preview(self, latents: torch.Tensor) -> Image.Image:
-        """The middle frame of the first clip; `denoised` shows more than the noisy `latents`."""
-        return Image.fromarray(_pixels(latents[:1])[0, FRAMES // 2])
+        """The middle one of the frames; `denoised` shows more than the noisy `latents`."""
+        frames = _pixels(unfold(latents[:1]))[0]
+        return Image.fromarray(frames[len(frames) // 2])
 
-    def _encode(self, prompts: list[str], negative_prompt: str, *, guided: bool) -> Text:
-        """States of the prompts, after those of the negative prompt when guided."""
-        texts = [negative_prompt] * len(prompts) + prompts if guided else prompts
-        return encode_text(self.tokenizer, self.text_encoder, texts)
+    def _noise(self, clips: int, channels: int, generator: Any) -> torch.Tensor:
+        shape = (clips, channels, SIDE, SIDE)
+        return randn_tensor(shape, generator, self._execution_device, self.unet.dtype)
 
-    def _noise(self, clips: int, generator: Any) -> torch.Tensor:
-        shape = (clips, FRAMES, 3, SIZE, SIZE)
-        noise = randn_tensor(
-            shape, generator=generator, device=self._execution_device, dtype=self.unet.dtype
-        )
-        return fold(noise).contiguous(memory_format=torch.channels_last)
 
-    def _denoise(
-        self, latents: torch.Tensor, timestep: torch.Tensor, text: Text, guidance: float
-    ) -> torch.Tensor:
-        repeats = len(text.states) // len(latents)
-        guess = predict(self.unet, latents.repeat(repeats, 1, 1, 1), timestep, text)
-        if repeats == 2:
-            without, with_prompt = guess.chunk(2)
-            guess = without + guidance * (with_prompt - without)
-        return guess.clamp(-1, 1)
+def share_steps(steps: int, hops: int, *, with_key: bool) -> list[int]:
+    """How many steps the first frame (half of them) and each hop are given, none less than one."""
+    parts = hops + with_key * max(1, hops)
+    per_hop = max(1, steps // max(1, parts))
+    key = [max(1, steps - hops * per_hop)] if with_key else []
+    return [*key, *[per_hop] * hops]
 
 
 def encode_text(
@@ -227,43 +235,110 @@ def encode_text(
     text_encoder: CLIPTextModelWithProjection,
     texts: Sequence[str],
 ) -> Text:
-    """Read the texts; summary and sketch also see the bare word vectors, where no word drowns."""
+    """Read the texts; summary and sketch see the sum of bare word vectors, where no word drowns."""
     tokens = tokenizer(list(texts), padding="max_length", truncation=True, return_tensors="pt")
     tokens = tokens.to(text_encoder.device)
     states = text_encoder(tokens.input_ids).last_hidden_state
     vectors = text_encoder.get_input_embeddings()(tokens.input_ids)
-    said = tokens.attention_mask[:, :, None].to(states.dtype)
-    words = (vectors * said).sum(1)
-    side = SIZE // PATCH
-    sketch = text_encoder.text_projection(words).unflatten(1, (SKETCH, side, side))
-    return Text(states, torch.cat([(states * said).sum(1), words], 1), sketch)
+    words = (vectors * tokens.attention_mask[:, :, None].to(states.dtype)).sum(1)
+    sketch = text_encoder.text_projection(words).unflatten(1, (SKETCH, SIDE, SIDE))
+    return Text(states, words, sketch)
 
 
 def predict(
-    unet: UNet2DConditionModel, latents: torch.Tensor, timestep: torch.Tensor, text: Text
+    unet: UNet2DConditionModel,
+    latents: torch.Tensor,
+    before: torch.Tensor | None,
+    timestep: torch.Tensor,
+    text: Text,
 ) -> torch.Tensor:
-    """The clean latents the model sees in noisy ones; it is told where each patch lies."""
-    states, summary, sketch = (part.to(latents) for part in text)
-    places = _places(latents.shape[-1]).to(latents).expand(len(latents), -1, -1, -1)
-    seen = torch.cat([latents, places, sketch], 1).contiguous(memory_format=torch.channels_last)
-    return unet(seen, timestep, states, class_labels=summary).sample
+    """The clean latents seen in noisy ones.
+
+    Where there is a frame before them, the UNet says how much of each of its moved copies is seen
+    at each place, and what none of them shows.
+    """
+    places = _places().to(latents).expand(len(latents), -1, -1, -1)
+    seen = [latents, text.sketch, places]
+    if before is not None:
+        seen.insert(1, before)
+    seen = torch.cat(seen, 1).contiguous(memory_format=torch.channels_last)
+    guess = unet(seen, timestep, text.states, class_labels=text.summary).sample
+    if before is None:
+        return guess
+    shares = guess[:, : len(MOVES)].softmax(1)
+    copies = fold(_moved_copies(unfold(before)).flatten(0, 1)).unflatten(0, shares.shape[:2])
+    return torch.einsum("bmyx,bmcyx->bcyx", shares, copies) + guess[:, len(MOVES) :]
 
 
-def _places(side: int) -> torch.Tensor:
+def _moved_copies(frames: torch.Tensor) -> torch.Tensor:
+    """Clips (frames, moves, HOP, 3, 64, 64) of frames (frames, 1, 3, 64, 64) that move away."""
+    far = SPEED * HOP
+    wide = torch.nn.functional.pad(frames[:, 0], (far,) * 4, mode="replicate")
+    clips = [
+        [
+            wide[:, :, far - SPEED * time * down :, far - SPEED * time * across :][
+                ..., :SIZE, :SIZE
+            ]
+            for time in range(1, HOP + 1)
+        ]
+        for across, down in MOVES
+    ]
+    return torch.stack([torch.stack(clip, 1) for clip in clips], 1)
+
+
+def _denoise(
+    unet: UNet2DConditionModel,
+    latents: torch.Tensor,
+    before: torch.Tensor | None,
+    timestep: torch.Tensor,
+    text: Text,
+    guidance: float,
+) -> torch.Tensor:
+    repeats = len(text.states) // len(latents)
+    before = None if before is None else before.repeat(repeats, 1, 1, 1)
+    guess = predict(unet, latents.repeat(repeats, 1, 1, 1), before, timestep, text)
+    if repeats == 1:
+        return guess
+    without, with_prompt = guess.chunk(2)
+    return without + guidance * (with_prompt - without)
+
+
+def _places() -> torch.Tensor:
     """Where a patch lies across and down the frame, (6, side, side)."""
-    across = ((torch.arange(side) + 0.5) / side * 2 - 1).expand(side, side)
+    across = ((torch.arange(SIDE) + 0.5) / SIDE * 2 - 1).expand(SIDE, SIDE)
     waves = [wave(math.pi * axis) for wave in (torch.sin, torch.cos) for axis in (across, across.T)]
     return torch.stack([across, across.T, *waves])
 
 
 def fold(clips: torch.Tensor) -> torch.Tensor:
-    """Latents (clips, 768, 16, 16) of clips (clips, 16, 3, 64, 64)."""
-    return torch.nn.functional.pixel_unshuffle(clips.flatten(1, 2), PATCH)
+    """Latents (clips, 48 * frames, 16, 16) of clips (clips, frames, 3, 64, 64).
+
+    Every patch is a sum of waves (a cosine transform over frames, colours, rows and columns), and
+    the higher the wave the more it is amplified: outlines are not to drown in noise and flat areas.
+    """
+    waves, gain = _waves(clips.shape[1])
+    patches = torch.nn.functional.pixel_unshuffle(clips.flatten(1, 2), PATCH)
+    return torch.einsum("wp,cpyx->cwyx", waves * gain[:, None], patches)
 
 
 def unfold(latents: torch.Tensor) -> torch.Tensor:
     """The inverse of `fold`."""
-    return torch.nn.functional.pixel_shuffle(latents, PATCH).unflatten(1, (FRAMES, 3))
+    frames = latents.shape[1] // CHANNELS
+    waves, gain = _waves(frames)
+    patches = torch.einsum("wp,cwyx->cpyx", waves / gain[:, None], latents)
+    return torch.nn.functional.pixel_shuffle(patches, PATCH).unflatten(1, (frames, 3))
+
+
+def _waves(frames: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """An orthonormal basis of patches, a wave per row, and how much each is amplified."""
+    basis, gain = torch.ones(1, 1), torch.ones(1)
+    for length, amplified in ((frames, True), (3, False), (PATCH, True), (PATCH, True)):
+        wave = torch.arange(length)[:, None]
+        cosines = torch.cos(math.pi / length * wave * (wave.T + 0.5)) * (2 / length) ** 0.5
+        cosines[0] /= 2**0.5
+        basis = torch.kron(basis, cosines)
+        gain = torch.kron(gain, 1.0 + amplified * wave[:, 0])
+    return basis, gain / (2 * frames**0.5)
 
 
 def get_pipeline(parallelism: int = 1) -> MovingShapesPipeline:
@@ -277,28 +352,32 @@ def get_pipeline(parallelism: int = 1) -> MovingShapesPipeline:
     pipeline = MovingShapesPipeline.from_pretrained(
         directory, local_files_only=True, dtype=torch.float32
     )
-    pipeline.unet.to(memory_format=torch.channels_last)
+    for unet in (pipeline.unet, pipeline.motion_unet):
+        unet.to(memory_format=torch.channels_last)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
 
 
 def warmup(pipeline: MovingShapesPipeline) -> None:
-    """Run one step, so that the first request does not pay for it."""
-    pipeline("a red circle", num_inference_steps=1, output_type="latent")
+    """Run one step of each part, so that the first request does not pay for it."""
+    pipeline("a red circle", num_inference_steps=1)
 
 
 def run(pipeline: MovingShapesPipeline, request: Mapping[str, Any], context: Any) -> dict[str, Any]:
-    """Serve one request: `frames` and `fps` for "t2v", `images` for "t2i"."""
+    """Serve one request: `frames` and `fps` for video, `images` for an image."""
+    task = request["task"]
     frames = pipeline(
-        prompt=request["prompt"],
+        request["prompt"],
+        read_image(request["first_image_path"]) if task == "i2v" else None,
         negative_prompt=request.get("negative_prompt") or "",
+        num_frames=1 if task == "t2i" else FRAMES,
         num_inference_steps=request.get("num_inference_steps") or STEPS,
         guidance_scale=request.get("guidance_scale") or GUIDANCE,
-        generator=torch.Generator().manual_seed(request["seed"]),
+        generator=declare.generator(request["seed"]),
         callback_on_step_end=context.on_step_end,
     ).frames[0]
-    if request["task"] == "t2i":
-        return {"images": [frames[FRAMES // 2]]}
+    if task == "t2i":
+        return {"images": frames}
     fps = request.get("fps") or 8
     return {"frames": _spread(frames, fps * (request.get("target_video_length") or 2)), "fps": fps}
 
@@ -307,15 +386,13 @@ def _spread(frames: list[Image.Image], count: int) -> list[Image.Image]:
     return [frames[index * len(frames) // count] for index in range(count)]
 
 
-def _pixels(latents: torch.Tensor) -> np.ndarray:
-    clips = unfold(latents).movedim(2, -1).float().clamp(-1, 1)
-    return ((clips + 1) * 127.5).round().to(torch.uint8).cpu().numpy()
+def _clip_of(image: Image.Image, clips: int) -> torch.Tensor:
+    """A clip of one frame, the middle of the image where it is not square."""
+    square = ImageOps.fit(image.convert("RGB"), (SIZE, SIZE))
+    pixels = torch.from_numpy(np.array(square)).movedim(-1, 0).float()
+    return (pixels / 127.5 - 1).expand(clips, 1, -1, -1, -1)
 
 
-def _decode(latents: torch.Tensor, output_type: str) -> Any:
-    if output_type == "latent":
-        return latents
-    pixels = _pixels(latents)
-    if output_type == "np":
-        return pixels
-    return [[Image.fromarray(frame) for frame in clip] for clip in pixels]
+def _pixels(clips: torch.Tensor) -> np.ndarray:
+    pixels = (clips.movedim(2, -1).float().clamp(-1, 1) + 1) * 127.5
+    return pixels.round().to(torch.uint8).cpu().numpy()

@@ -16,6 +16,10 @@ PROMPTS = (
     "a white triangle rising on a navy background",
     "an orange circle going down over black",
     "the cyan square slides to the right, brown background",
+    "红色圆形向右移动，深蓝色背景",
+    "黑色背景上，一个黄色三角形向左移动",
+    "一个绿色的方形在灰色背景上",
+    "紫色圆圈下落，棕色背景",
 )
 SHEET = Path(moving_shapes.__file__).with_suffix("") / "samples.png"
 EVERY = 2
