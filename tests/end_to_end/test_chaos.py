@@ -6,6 +6,7 @@ import os
 import random
 import signal
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -129,8 +130,9 @@ async def kill_processes(service: Service, records: Records) -> int:
             await asyncio.to_thread(service.start)
             kills += 1
         elif children := service.children():
-            os.kill(children.get(victim) or min(children.values()), signal.SIGKILL)
-            kills += 1
+            with suppress(ProcessLookupError):  # it has just died by itself
+                os.kill(children.get(victim) or min(children.values()), signal.SIGKILL)
+                kills += 1
     return kills
 
 
