@@ -14,7 +14,7 @@ def test_files_of_the_package_are_listed_with_what_they_are(run: Run) -> None:
 
     assert outcome.code == 0
     line = next(each for each in outcome.stdout.splitlines() if each.startswith("moving_shapes "))
-    assert "text-to-video" in line
+    assert "small model" in line
 
 
 def test_table_is_markdown(run: Run, tmp_path: Path) -> None:
