@@ -134,7 +134,7 @@ def test_caller_who_leaves_ends_the_run(service: Service, http: httpx.Client, ga
     with socket.create_connection(("127.0.0.1", service.port)) as caller:
         caller.sendall(head.encode() + body)
         gate.wait_for_visitor()
-        (task_id,) = http.get("/v1/service/status").json()["active_tasks"]
+        task_id = http.get("/v1/tasks").json()["tasks"][0]["task_id"]
     with http.stream("GET", f"/v1/tasks/{task_id}/events") as events:
         stopping = next(line for line in events.iter_lines() if "cancelling" in line)
         gate.open()
