@@ -4,7 +4,6 @@ One UNet draws the first frame from noise; another draws, from noise too, the fi
 follow a frame, and is used three times for a clip. Both work on 4x4 patches as waves (see `fold`).
 """
 
-import copy
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -182,7 +181,7 @@ class MovingShapesPipeline(DiffusionPipeline):
         ) -> torch.Tensor:
             nonlocal done
             latents = self._noise(len(prompts), frames * CHANNELS, generator)
-            scheduler = copy.deepcopy(self.scheduler)
+            scheduler = self.scheduler
             steps = shares.pop(0)
             scheduler.set_timesteps(sigmas=np.linspace(1, 1 / steps, steps).tolist())
             for index, timestep in enumerate(scheduler.timesteps):

@@ -1,4 +1,4 @@
-"""Reads the inputs of a task for a diffusers pipeline: pictures, clips and sound."""
+"""Reads the inputs of a task for a diffusers pipeline: pictures, and the frames of clips."""
 
 import itertools
 from collections.abc import Iterator
@@ -33,23 +33,6 @@ def read_frames(path: str | Path, *, limit: int, fps: float | None = None) -> li
         fps: At which rate, in frames a second; frames are repeated or left out. None takes all.
     """
     return list(itertools.islice(_frames(path, fps), limit))
-
-
-def read_sound(path: str | Path, *, rate: int) -> Any:
-    """Returns sound as a numpy array (samples,) of float32 between -1 and 1, one channel."""
-    import av
-    import numpy as np
-
-    with av.open(str(path)) as file:
-        if not file.streams.audio:
-            raise ValueError("The file has no sound")
-        resampler = av.AudioResampler(format="flt", layout="mono", rate=rate)
-        pieces = [
-            piece.to_ndarray()[0]
-            for frame in [*file.decode(audio=0), None]
-            for piece in resampler.resample(frame)
-        ]
-    return np.concatenate(pieces) if pieces else np.zeros(0, np.float32)
 
 
 def _enlarged(image: Any, at_least: int) -> Any:

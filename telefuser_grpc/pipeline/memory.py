@@ -41,7 +41,7 @@ def check_memory(
 
 def free_bytes() -> int:
     """Returns the main memory that new weights can take, what only caches files included."""
-    import psutil  # type: ignore[import-untyped]  # of accelerate, which brings no types of it
+    import psutil  # type: ignore[import-untyped]  # it brings no types
 
     return min(int(psutil.virtual_memory().available), room_of_container(CONTAINER))
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from telefuser_grpc.pipeline.media import read_frames, read_image, read_sound
+from telefuser_grpc.pipeline.media import read_frames, read_image
 
 
 def test_picture_is_upright(tmp_path: Path) -> None:
@@ -105,28 +105,3 @@ def test_clip_that_begins_late_is_read_from_its_first_frame(tmp_path: Path) -> N
     clip = write_clip(tmp_path / "clip.mkv", greys=[10, 20, 30], late=50)
 
     assert greys(read_frames(clip, limit=9, fps=10)) == [10, 20, 30]
-
-
-def test_sound_is_one_channel_at_the_rate_that_is_asked(tmp_path: Path) -> None:
-    path = tmp_path / "sound.wav"
-    tone = np.sin(np.arange(8_000) * 2 * np.pi * 440 / 8_000) * 0.5
-    with av.open(str(path), "w") as file:
-        stream = file.add_stream("pcm_s16le", rate=8_000, layout="stereo")
-        both = np.repeat((tone * 32_767).astype(np.int16), 2)[None]
-        frame = av.AudioFrame.from_ndarray(both, format="s16", layout="stereo")
-        frame.rate = 8_000
-        file.mux(stream.encode(frame))
-        file.mux(stream.encode())
-
-    sound = read_sound(path, rate=16_000)
-
-    assert (sound.dtype, sound.ndim) == (np.float32, 1)
-    assert abs(len(sound) - 16_000) < 100
-    assert 0.4 < np.abs(sound).max() < 0.8
-
-
-def test_file_without_sound_is_told(tmp_path: Path) -> None:
-    clip = write_clip(tmp_path / "clip.mkv", greys=[10])
-
-    with pytest.raises(ValueError, match="no sound"):
-        read_sound(clip, rate=16_000)
