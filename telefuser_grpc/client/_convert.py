@@ -23,6 +23,7 @@ from telefuser_grpc.domain.contract import PipelineContract, TaskContract
 from telefuser_grpc.domain.kinds import MediaType, default_media_type
 from telefuser_grpc.domain.parameter import Parameter
 from telefuser_grpc.domain.replica import ReplicaState, ReplicaStatus
+from telefuser_grpc.domain.sizes import InputLimits
 from telefuser_grpc.domain.task import (
     Preview,
     Progress,
@@ -228,11 +229,17 @@ def _task_contract(message: contract_pb2.TaskContract) -> TaskContract:
         optional_inputs=tuple(message.optional_inputs),
         parameters={each.name: _parameter(each) for each in message.parameters},
         batching=_batching(message.batching) if message.HasField("batching") else None,
+        input_limits={name: _limits(each) for name, each in message.input_limits.items()},
+        max_pixels=message.max_pixels if message.HasField("max_pixels") else None,
     )
 
 
 def _batching(message: contract_pb2.Batching) -> Batching:
     return Batching(keys=tuple(message.keys), max_size=message.max_size)
+
+
+def _limits(message: contract_pb2.InputLimits) -> InputLimits:
+    return InputLimits(**{each.name: limit for each, limit in message.ListFields()})
 
 
 def _parameter(message: contract_pb2.Parameter) -> Parameter:

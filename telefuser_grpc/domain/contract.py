@@ -19,6 +19,7 @@ from telefuser_grpc.domain.kinds import (
     default_media_type,
 )
 from telefuser_grpc.domain.parameter import Parameter
+from telefuser_grpc.domain.sizes import InputLimits, check_limit, size_violations
 from telefuser_grpc.errors import (
     InvalidFields,
     MissingInputs,
@@ -41,7 +42,13 @@ class Enforcement(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskContract:
-    """What one kind of task needs; `batching` says which of them can be made together."""
+    """What one kind of task needs.
+
+    Attributes:
+        batching: Which of them can be made together.
+        input_limits: How large the media of some inputs may be.
+        max_pixels: Of a result whose width and height are given; None bounds nothing.
+    """
 
     kind: str
     media_type: MediaType
@@ -49,6 +56,8 @@ class TaskContract:
     optional_inputs: tuple[str, ...] = ()
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
     batching: Batching | None = None
+    input_limits: Mapping[str, InputLimits] = field(default_factory=dict)
+    max_pixels: int | None = None
 
     @classmethod
     def parse(cls, kind: str, declared: Mapping[str, Any]) -> "TaskContract":
@@ -72,6 +81,8 @@ class TaskContract:
                 for name, each in (declared.get("parameters") or {}).items()
             },
             batching=_batching(kind, declared.get("batch")),
+            input_limits=_input_limits(kind, declared.get("input_limits") or {}),
+            max_pixels=_max_pixels(kind, declared.get("max_pixels")),
         )
 
     @property
@@ -100,6 +111,7 @@ class TaskContract:
         self._require_parameters(completed, also_required)
         if enforcement is Enforcement.STRICT:
             self._check_values(fields)
+            self._check_size(completed)
         return completed
 
     def _require_inputs(self, fields: Mapping[str, Any]) -> None:
@@ -121,6 +133,10 @@ class TaskContract:
         ]
         if missing := [name for name in required if is_empty(fields.get(name))]:
             raise MissingParameters(self.kind, required, missing)
+
+    def _check_size(self, fields: Mapping[str, Any]) -> None:
+        if self.max_pixels and (violations := [*size_violations(fields, self.max_pixels)]):
+            raise InvalidFields(violations)
 
     def _check_values(self, fields: Mapping[str, Any]) -> None:
         violations: list[Violation] = []
@@ -228,6 +244,19 @@ def _batching(kind: str, declared: Mapping[str, Any] | None) -> Batching | None:
     if declared is None:
         return None
     return Batching.parse(f"task_contracts.{kind}.batch", declared)
+
+
+def _input_limits(kind: str, declared: Mapping[str, Any]) -> dict[str, InputLimits]:
+    path = f"task_contracts.{kind}.input_limits"
+    if unknown := [name for name in declared if name not in INPUT_FIELDS]:
+        raise ContractError(f"{path}.{unknown[0]}: no input; there are {', '.join(INPUT_FIELDS)}")
+    return {name: InputLimits.parse(f"{path}.{name}", each) for name, each in declared.items()}
+
+
+def _max_pixels(kind: str, declared: int | None) -> int | None:
+    if declared is not None:
+        check_limit(f"task_contracts.{kind}.max_pixels", declared)
+    return declared
 
 
 def _names(declared: Any) -> tuple[str, ...]:

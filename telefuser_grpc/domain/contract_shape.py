@@ -32,6 +32,8 @@ TASK: Mapping[str, Kind] = {
     "optional_inputs": _NAMES,
     "parameters": _OBJECT,
     "batch": _OBJECT,
+    "input_limits": _OBJECT,
+    "max_pixels": _COUNT,
 }
 PARAMETER: Mapping[str, Kind] = {
     "type": _TEXT,

@@ -17,7 +17,8 @@ class MediaType(StrEnum):
 
 MORE_IMAGE_FIELDS = tuple(f"image_{number}" for number in range(2, 17))  # beside the first
 IMAGE_FIELDS = ("first_image_path", "last_image_path", "mask", *MORE_IMAGE_FIELDS)
-INPUT_FIELDS = (*IMAGE_FIELDS, "ref_video_path", "audio_path")
+VIDEO_FIELDS = ("ref_video_path", "pose_video_path", "face_video_path", "mask_video_path")
+INPUT_FIELDS = (*IMAGE_FIELDS, *VIDEO_FIELDS, "audio_path")
 
 DEFAULT_INPUTS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "t2v": ((), ()),

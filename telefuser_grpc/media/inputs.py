@@ -5,12 +5,14 @@ import secrets
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from telefuser_grpc.domain.artifact import MediaFacts
 from telefuser_grpc.domain.contract import is_empty
 from telefuser_grpc.domain.kinds import INPUT_FIELDS
+from telefuser_grpc.domain.sizes import InputLimits
 from telefuser_grpc.domain.task import Task
 from telefuser_grpc.errors import InputRejected, UploadNotFound, UploadTooLarge
 from telefuser_grpc.media.disk import (
@@ -31,6 +33,26 @@ from telefuser_grpc.media.url import is_url
 from telefuser_grpc.pipeline.probe import ProbeLimits, Undecodable, probe
 
 UPLOAD_PREFIX = "upload:"
+UNLIMITED = InputLimits()
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where the file of a field is on its way, and how large it may be."""
+
+    field: str
+    part: Path
+    limits: InputLimits
+
+    def keep(self, facts: MediaFacts) -> str:
+        """Gives a checked file its name, which is returned. Raises InputRejected."""
+        check_format(self.field, facts)
+        if fault := self.limits.fault(facts):
+            raise InputRejected(self.field, fault)
+        path = self.part.with_suffix(f".{extension(facts.content_type)}")
+        with writing():
+            publish(self.part, path)
+        return path.name
 
 
 class LocalMediaInputs:
@@ -55,7 +77,9 @@ class LocalMediaInputs:
         self._limits = limits
         self._downloads = downloads or Downloads(max_bytes=max_bytes)
 
-    async def take(self, task_id: str, fields: Mapping[str, Any]) -> dict[str, str]:
+    async def take(
+        self, task_id: str, fields: Mapping[str, Any], *, limits: Mapping[str, InputLimits]
+    ) -> dict[str, str]:
         """Stores each given media field as a checked file; returns names by field.
 
         URLs are fetched side by side, once everything else is known to be good.
@@ -69,10 +93,13 @@ class LocalMediaInputs:
         urls = self._urls(given)
         folder = self._folder(task_id)
         mark = secrets.token_hex(4)
-        parts = {field: folder / f"{field}_{mark}.part" for field in given}
+        places = {
+            field: _Place(field, folder / f"{field}_{mark}.part", limits.get(field, UNLIMITED))
+            for field in given
+        }
         try:
-            names = await in_thread(self._take, folder, parts, _without(given, urls))
-            return names | await self._download(urls, parts)
+            names = await in_thread(self._take, folder, places, _without(given, urls))
+            return names | await self._download(urls, places)
         except BaseException:
             await in_thread(_remove, folder, mark)
             raise
@@ -105,44 +132,44 @@ class LocalMediaInputs:
             self._downloads.check(field, url)
         return urls
 
-    async def _download(self, urls: Mapping[str, str], parts: Mapping[str, Path]) -> dict[str, str]:
+    async def _download(
+        self, urls: Mapping[str, str], places: Mapping[str, _Place]
+    ) -> dict[str, str]:
         try:
             async with asyncio.TaskGroup() as group:
                 tasks = {
-                    field: group.create_task(self._fetch(field, url, parts[field]))
+                    field: group.create_task(self._fetch(url, places[field]))
                     for field, url in urls.items()
                 }
         except ExceptionGroup as failures:
             raise failures.exceptions[0] from None  # the others were cancelled for it
         return {field: task.result() for field, task in tasks.items()}
 
-    async def _fetch(self, field: str, url: str, part: Path) -> str:
-        await self._downloads.fetch(field, url, part)
-        return await in_thread(self._keep_probed, field, part)
+    async def _fetch(self, url: str, place: _Place) -> str:
+        await self._downloads.fetch(place.field, url, place.part)
+        return await in_thread(self._keep_probed, place)
 
     def _take(
-        self, folder: Path, parts: Mapping[str, Path], given: Mapping[str, str]
+        self, folder: Path, places: Mapping[str, _Place], given: Mapping[str, str]
     ) -> dict[str, str]:
         with writing():
             make_folder(folder)
-        return {
-            field: self._store(field, reference, parts[field]) for field, reference in given.items()
-        }
+        return {field: self._store(reference, places[field]) for field, reference in given.items()}
 
-    def _store(self, field: str, reference: str, part: Path) -> str:
+    def _store(self, reference: str, place: _Place) -> str:
         if reference.startswith(UPLOAD_PREFIX):
-            facts = self._take_upload(reference.removeprefix(UPLOAD_PREFIX), part)
-            return _keep(field, facts, part)
+            upload_id = reference.removeprefix(UPLOAD_PREFIX)
+            return place.keep(self._take_upload(upload_id, place.part))
         with writing():
-            write_file(part, self._limited(field, self._read(field, reference)))
-        return self._keep_probed(field, part)
+            write_file(place.part, self._limited(place.field, self._read(place.field, reference)))
+        return self._keep_probed(place)
 
-    def _keep_probed(self, field: str, part: Path) -> str:
+    def _keep_probed(self, place: _Place) -> str:
         try:
-            facts = probe(part, limits=self._limits)
+            facts = probe(place.part, limits=self._limits)
         except Undecodable as error:
-            raise InputRejected(field, error.message) from error
-        return _keep(field, facts, part)
+            raise InputRejected(place.field, error.message) from error
+        return place.keep(facts)
 
     def _take_upload(self, upload_id: str, part: Path) -> MediaFacts:
         """Links the upload's file, which was checked when it came, and never changes."""
@@ -168,15 +195,6 @@ class LocalMediaInputs:
             if size_bytes > self._max_bytes:
                 raise UploadTooLarge(field, self._max_bytes)
             yield chunk
-
-
-def _keep(field: str, facts: MediaFacts, part: Path) -> str:
-    """Gives a checked file its name."""
-    check_format(field, facts)
-    path = part.with_suffix(f".{extension(facts.content_type)}")
-    with writing():
-        publish(part, path)
-    return path.name
 
 
 def _link_all(source: Path, folder: Path, names: Iterable[str]) -> bool:

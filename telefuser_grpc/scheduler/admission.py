@@ -21,6 +21,7 @@ from telefuser_grpc.domain.contract import (
 from telefuser_grpc.domain.kinds import INPUT_FIELDS, MediaType
 from telefuser_grpc.domain.media_source import public_source
 from telefuser_grpc.domain.output import new_task_id, output_name, task_id_violation
+from telefuser_grpc.domain.sizes import InputLimits
 from telefuser_grpc.domain.task import Task, TaskState
 from telefuser_grpc.errors import (
     InvalidFields,
@@ -279,12 +280,17 @@ class Admission:
     async def _store(self, task: Task, twin: Task | None) -> Task:
         with span("task.inputs"):
             shared = await self._inputs.share(task.id, twin) if twin else {}
-            inputs = shared or await self._inputs.take(task.id, task.fields)
+            limits = self._input_limits(task.kind)
+            inputs = shared or await self._inputs.take(task.id, task.fields, limits=limits)
         fields = {name: value for name, value in task.fields.items() if name not in inputs}
         creation = asyncio.create_task(self._create(replace(task, fields=fields, inputs=inputs)))
         self._creations.add(creation)
         creation.add_done_callback(self._creations.discard)
         return await asyncio.shield(creation)
+
+    def _input_limits(self, kind: str) -> Mapping[str, InputLimits]:
+        is_strict = self._enforcement is Enforcement.STRICT
+        return self.contract.task(kind).input_limits if is_strict else {}
 
     async def _create(self, task: Task) -> Task:
         """Stores and submits the task, also when its caller has gone: it may be on disk by then.
@@ -332,8 +338,9 @@ def _twin(task: Task, drafted: Sequence[Task], stored: Sequence[Task]) -> Task |
     return None
 
 
-def _media(task: Task) -> dict[str, Any]:
-    return {name: task.fields[name] for name in given_inputs(task.fields)}
+def _media(task: Task) -> tuple[str, dict[str, Any]]:
+    """Returns what is given, and the kind of task, which bounds it."""
+    return task.kind, {name: task.fields[name] for name in given_inputs(task.fields)}
 
 
 def _is_repeatable(request: TaskRequest) -> bool:

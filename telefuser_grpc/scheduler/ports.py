@@ -10,6 +10,7 @@ from telefuser_grpc.domain.artifact import Artifact, OutputFile, Upload
 from telefuser_grpc.domain.contract import PipelineContract
 from telefuser_grpc.domain.job import Job, RunReport
 from telefuser_grpc.domain.replica import ReplicaStatus
+from telefuser_grpc.domain.sizes import InputLimits
 from telefuser_grpc.domain.task import Preview, Progress, Task, TaskEvent, TaskState
 
 
@@ -396,10 +397,13 @@ class TaskFolders(Protocol):
 class MediaInputs(Protocol):
     """Turns what a request says of its media into files of the task."""
 
-    async def take(self, task_id: str, fields: Mapping[str, Any]) -> dict[str, str]:
+    async def take(
+        self, task_id: str, fields: Mapping[str, Any], *, limits: Mapping[str, InputLimits]
+    ) -> dict[str, str]:
         """Stores each given media field as a checked file; returns names by field.
 
-        The files lie in the task's own folder. On an error nothing is left behind.
+        The files lie in the task's own folder. On an error nothing is left behind. `limits` bounds
+        how large the media of some fields may be.
 
         Raises:
             InputRejected, UploadTooLarge, UploadNotFound, StorageFull

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
+from telefuser_grpc.domain.sizes import InputLimits
 from telefuser_grpc.domain.task import Task
 from telefuser_grpc.scheduler.janitor import Janitor
 from telefuser_grpc.scheduler.ports import MediaInputs, Uploads, UploadSink
@@ -16,9 +17,11 @@ class GuardedInputs:
         self._inputs = inputs
         self._janitor = janitor
 
-    async def take(self, task_id: str, fields: Mapping[str, Any]) -> dict[str, str]:
+    async def take(
+        self, task_id: str, fields: Mapping[str, Any], *, limits: Mapping[str, InputLimits]
+    ) -> dict[str, str]:
         await self._janitor.make_way(task_id)
-        return await self._inputs.take(task_id, fields)
+        return await self._inputs.take(task_id, fields, limits=limits)
 
     async def share(self, task_id: str, other: Task) -> dict[str, str]:
         await self._janitor.make_way(task_id)

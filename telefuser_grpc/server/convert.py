@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
@@ -23,6 +24,7 @@ from telefuser_grpc.domain.kinds import INPUT_FIELDS
 from telefuser_grpc.domain.parameter import Parameter
 from telefuser_grpc.domain.queue import Queue
 from telefuser_grpc.domain.replica import ReplicaStatus
+from telefuser_grpc.domain.sizes import InputLimits
 from telefuser_grpc.domain.task import (
     Preview,
     Progress,
@@ -241,11 +243,17 @@ def _task_contract(value: TaskContract) -> contract_pb2.TaskContract:
         optional_inputs=value.optional_inputs,
         parameters=map(_parameter, exposed),
         batching=_batching(value.batching) if value.batching else None,
+        input_limits={name: _input_limits(each) for name, each in value.input_limits.items()},
+        max_pixels=value.max_pixels,
     )
 
 
 def _batching(value: Batching) -> contract_pb2.Batching:
     return contract_pb2.Batching(keys=value.keys, max_size=value.max_size)
+
+
+def _input_limits(value: InputLimits) -> contract_pb2.InputLimits:
+    return contract_pb2.InputLimits(**asdict(value))
 
 
 def _parameter(value: Parameter) -> contract_pb2.Parameter:

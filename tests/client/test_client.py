@@ -8,6 +8,7 @@ import pytest
 
 from telefuser_grpc._gen.telefuser.v1 import task_pb2
 from telefuser_grpc.client import Client, TaskTimeoutError
+from telefuser_grpc.domain.sizes import InputLimits
 from telefuser_grpc.domain.task import Progress, StateChange, TaskState
 from telefuser_grpc.errors import (
     ChecksumMismatch,
@@ -381,8 +382,11 @@ def test_metadata_status_and_readiness_are_domain_values(
 
     metadata, status, readiness = client.metadata(), client.status(), client.ready()
 
-    steps = metadata.contract.tasks["t2v"].parameters["steps"]
+    contract = metadata.contract.tasks["t2v"]
+    steps = contract.parameters["steps"]
     assert (steps.default, steps.minimum, steps.max_length) == (24, 1, None)
+    assert contract.input_limits == {"ref_video_path": InputLimits(max_frames=241)}
+    assert contract.max_pixels is None
     assert (status.completed_count, status.replicas[0].pid) == (7, 42)
     assert not readiness.is_ready
     assert readiness.message == "the pipeline is still being loaded"

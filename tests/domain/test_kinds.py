@@ -8,6 +8,7 @@ from telefuser_grpc.domain.kinds import (
     IMAGE_KINDS,
     INPUT_FIELDS,
     KIND_PATTERN,
+    VIDEO_FIELDS,
     MediaType,
     default_media_type,
 )
@@ -48,7 +49,8 @@ def test_default_inputs_are_media_fields() -> None:
     named = {name for inputs in DEFAULT_INPUTS.values() for names in inputs for name in names}
 
     assert named <= set(INPUT_FIELDS)
-    assert set(IMAGE_FIELDS) < set(INPUT_FIELDS)
+    assert {*IMAGE_FIELDS, *VIDEO_FIELDS} < set(INPUT_FIELDS)
+    assert not set(IMAGE_FIELDS) & set(VIDEO_FIELDS)
 
 
 def test_known_kinds_are_well_formed() -> None:

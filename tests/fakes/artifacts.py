@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from telefuser_grpc.domain.artifact import Artifact, MediaFacts, OutputFile
+from telefuser_grpc.domain.sizes import InputLimits
 from telefuser_grpc.domain.task import Task
 from telefuser_grpc.errors import ArtifactNotFound, TeleFuserError
 from telefuser_grpc.scheduler.ports import Derivation
@@ -76,14 +77,18 @@ class MemoryMediaInputs:
 
     def __init__(self) -> None:
         self.taken: list[str] = []
+        self.limits: Mapping[str, InputLimits] = {}
         self.shared: list[str] = []
         self.dropped: list[str] = []
         self.fault: TeleFuserError | None = None
 
-    async def take(self, task_id: str, fields: Mapping[str, Any]) -> dict[str, str]:
+    async def take(
+        self, task_id: str, fields: Mapping[str, Any], *, limits: Mapping[str, InputLimits]
+    ) -> dict[str, str]:
         given = [name for name in fields if name.endswith("_image_path")]
         if self.fault and given:
             raise self.fault
+        self.limits = limits
         self.taken.append(task_id)
         return {name: f"{name}.png" for name in given}
 

@@ -451,6 +451,7 @@ class _System(_Service, system_service_pb2_grpc.SystemServiceServicer):
         steps = contract_pb2.Parameter(name="steps", type="integer", minimum=1, maximum=100)
         steps.default_value.number_value = 24
         kind = contract_pb2.TaskContract(kind="t2v", media_type="video", parameters=[steps])
+        kind.input_limits["ref_video_path"].max_frames = 241
         contract = contract_pb2.PipelineContract(
             contract_version="v1", pipeline_name="moving_shapes", declared=True, tasks=[kind]
         )

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from telefuser_grpc.domain.sizes import InputLimits
 from telefuser_grpc.errors import (
     InputRejected,
     InvalidRequest,
@@ -42,6 +43,7 @@ class Bench:
         self.secret = tmp_path / "secret"
         for folder in (self.root, self.opened, self.secret):
             folder.mkdir()
+        self.limits: dict[str, InputLimits] = {}
         limits = ProbeLimits(max_pixels=2**20)
         self.uploads = LocalUploads(self.root, max_bytes=MAX_BYTES, limits=limits)
         self.inputs = LocalMediaInputs(
@@ -54,7 +56,7 @@ class Bench:
         )
 
     async def take(self, **fields: Any) -> dict[str, str]:
-        return await self.inputs.take(TASK, fields)
+        return await self.inputs.take(TASK, fields, limits=self.limits)
 
     async def upload(self, content: bytes) -> str:
         async with self.uploads.receive() as sink:
@@ -242,6 +244,21 @@ async def test_media_beyond_the_limit_is_refused_without_a_trace(bench: Bench) -
     assert bench.files() == []
 
 
+async def test_media_beyond_what_the_contract_takes_are_refused_without_a_trace(
+    bench: Bench,
+) -> None:
+    bench.limits = {"first_image_path": InputLimits(max_pixels=10)}
+    (bench.opened / "a.png").write_bytes(still())
+    upload_id = await bench.upload(still())
+
+    for reference in (data_url(still()), f"upload:{upload_id}", str(bench.opened / "a.png")):
+        with pytest.raises(InputRejected, match="scale it down"):
+            await bench.take(first_image_path=reference)
+
+    assert bench.files() == []
+    assert await bench.take(last_image_path=data_url(still()))
+
+
 async def test_one_bad_field_takes_the_good_ones_with_it(bench: Bench) -> None:
     with pytest.raises(InputRejected, match="last_image_path"):
         await bench.take(first_image_path=data_url(still()), last_image_path=data_url(b"no"))
@@ -276,7 +293,7 @@ async def test_addresses_of_one_base_name_never_overwrite_each_other(bench: Benc
     async with Web(answers={path: answer(each) for path, each in contents.items()}) as web:
         first, last = (f"http://127.0.0.1:{web.port}{path}" for path in contents)
         taken = await bench.take(first_image_path=first, last_image_path=last)
-        again = await bench.inputs.take("task_2", {"first_image_path": last})
+        again = await bench.inputs.take("task_2", {"first_image_path": last}, limits={})
 
     stored = [bench.content(taken[field]) for field in ("first_image_path", "last_image_path")]
     assert stored == list(contents.values())
@@ -399,7 +416,7 @@ async def test_private_addresses_are_refused_unless_an_operator_opens_them(bench
         )
         for host in (f"127.0.0.1:{web.port}", "127.0.0.1", "169.254.169.254", "[::1]"):
             with pytest.raises(UrlNotAccessible):
-                await inputs.take(TASK, {"first_image_path": f"http://{host}/a.png"})
+                await inputs.take(TASK, {"first_image_path": f"http://{host}/a.png"}, limits={})
 
     assert web.requests == []
     assert bench.files() == []
@@ -521,7 +538,9 @@ async def test_an_opened_folder_may_itself_be_a_link(bench: Bench, tmp_path: Pat
         limits=ProbeLimits(),
     )
 
-    taken = await inputs.take(TASK, {"first_image_path": str(tmp_path / "alias" / "a.png")})
+    taken = await inputs.take(
+        TASK, {"first_image_path": str(tmp_path / "alias" / "a.png")}, limits={}
+    )
 
     assert bench.content(taken["first_image_path"]) == still()
 

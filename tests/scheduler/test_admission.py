@@ -8,6 +8,7 @@ import pytest
 
 from telefuser_grpc.domain.contract import Enforcement, PipelineContract
 from telefuser_grpc.domain.kinds import MediaType
+from telefuser_grpc.domain.sizes import InputLimits
 from telefuser_grpc.domain.task import Task, TaskState
 from telefuser_grpc.errors import (
     InputRejected,
@@ -40,7 +41,10 @@ CONTRACT = PipelineContract.parse(
                     "steps": {"type": "integer", "default": 4, "minimum": 1, "maximum": 8},
                 }
             },
-            "i2v": {"parameters": {"prompt": {"type": "string", "required": True}}},
+            "i2v": {
+                "parameters": {"prompt": {"type": "string", "required": True}},
+                "input_limits": {"first_image_path": {"max_aspect_ratio": 8}},
+            },
         },
     },
     stem="pipeline",
@@ -213,6 +217,26 @@ async def test_relaxed_enforcement_takes_values_that_the_contract_does_not(door:
     task = await relaxed.admit(TaskRequest(fields={"prompt": "x", "steps": "many"}, kind="t2v"))
 
     assert task.fields["steps"] == "many"
+
+
+@pytest.mark.parametrize(
+    ("enforcement", "limits"),
+    [(Enforcement.STRICT, CONTRACT.task("i2v").input_limits), (Enforcement.RELAXED, {})],
+)
+async def test_media_are_held_to_the_limits_of_their_kind_unless_relaxed(
+    door: Door, enforcement: Enforcement, limits: dict[str, InputLimits]
+) -> None:
+    admission = Admission(
+        tasks=door.house.tasks,
+        inputs=door.inputs,
+        scheduler=door.house.scheduler,
+        enforcement=enforcement,
+    )
+    admission.open(CONTRACT)
+
+    await admission.admit(TaskRequest(fields={"prompt": "x", "first_image_path": "upload:1"}))
+
+    assert door.inputs.limits == limits
 
 
 async def test_contents_stand_for_fields_that_differ_each_time(door: Door) -> None:

@@ -272,7 +272,7 @@ async def test_new_task_is_let_in_when_removing_makes_room(household: Household)
     household.folders.capacity = 500
     inputs = MemoryMediaInputs()
 
-    await GuardedInputs(inputs, household.janitor(reserve_bytes=101)).take("task_1", {})
+    await GuardedInputs(inputs, household.janitor(reserve_bytes=101)).take("task_1", {}, limits={})
 
     assert inputs.taken == ["task_1"]
     assert household.ids() == ["day1", "day2", "day3"]
@@ -287,7 +287,9 @@ async def test_new_task_is_refused_below_the_reserve_and_leaves_nothing(
     inputs = MemoryMediaInputs()
 
     with pytest.raises(StorageFull):
-        await GuardedInputs(inputs, household.janitor(reserve_bytes=1)).take("task_1", {})
+        await GuardedInputs(inputs, household.janitor(reserve_bytes=1)).take(
+            "task_1", {}, limits={}
+        )
 
     assert inputs.taken == []
     assert household.ids() == ["running"]
@@ -551,8 +553,8 @@ async def test_name_of_a_task_that_leaves_is_taken_only_when_its_folder_is_gone(
     removing = asyncio.create_task(janitor.hold_bounds())
     await entered.wait()
 
-    taking = asyncio.create_task(GuardedInputs(inputs, janitor).take("task_1", {}))
-    await GuardedInputs(inputs, janitor).take("task_2", {})
+    taking = asyncio.create_task(GuardedInputs(inputs, janitor).take("task_1", {}, limits={}))
+    await GuardedInputs(inputs, janitor).take("task_2", {}, limits={})
     taken_meanwhile = list(inputs.taken)
     go_on.set()
     await taking

@@ -84,6 +84,23 @@ async def test_metadata_tells_of_batches_where_a_contract_does(loading: Backend)
     assert not contract.tasks[1].HasField("batching")
 
 
+async def test_metadata_tells_of_limits_where_a_contract_does(loading: Backend) -> None:
+    limits = {"first_image_path": {"max_aspect_ratio": 8}, "ref_video_path": {"max_frames": 241}}
+    entries = {"i2v": {"input_limits": limits, "max_pixels": 399_360}}
+    declared = {"supported_tasks": ["i2v", "t2i"], "task_contracts": entries}
+    loading.open(PipelineContract.parse(declared, stem="limits"))
+
+    contract = (await loading.system_service.GetMetadata(pb.GetMetadataRequest())).contract
+
+    assert contract.tasks[0].max_pixels == 399_360
+    assert contract.tasks[0].input_limits == {
+        "first_image_path": contract_pb2.InputLimits(max_aspect_ratio=8),
+        "ref_video_path": contract_pb2.InputLimits(max_frames=241),
+    }
+    assert not contract.tasks[1].HasField("max_pixels")
+    assert not contract.tasks[1].input_limits
+
+
 async def test_metadata_has_the_contract_without_hidden_parameters(backend: Backend) -> None:
     metadata = await backend.system_service.GetMetadata(pb.GetMetadataRequest())
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,6 +15,7 @@ from telefuser_grpc._gen.telefuser.rest.v1.rest_system_service_pb2_grpc import (
 from telefuser_grpc.domain.contract import PipelineContract, TaskContract
 from telefuser_grpc.domain.parameter import Parameter
 from telefuser_grpc.domain.replica import ReplicaState, ReplicaStatus
+from telefuser_grpc.domain.sizes import InputLimits
 from telefuser_grpc.domain.task import TaskState
 from telefuser_grpc.errors import NotFound
 from telefuser_grpc.scheduler.service import Service
@@ -201,7 +203,15 @@ def _task(task: TaskContract) -> dict[str, Any]:
     }
     if batching := task.batching:
         body["batch"] = {"keys": batching.keys, "max_size": batching.max_size}
+    if task.input_limits:
+        body["input_limits"] = {name: _given(each) for name, each in task.input_limits.items()}
+    if task.max_pixels is not None:
+        body["max_pixels"] = task.max_pixels
     return body
+
+
+def _given(limits: InputLimits) -> dict[str, float]:
+    return {name: limit for name, limit in asdict(limits).items() if limit is not None}
 
 
 def _parameter(parameter: Parameter) -> dict[str, Any]:

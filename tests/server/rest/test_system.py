@@ -207,6 +207,19 @@ async def test_metadata_tell_of_batches_where_a_contract_does(loading: Backend) 
     assert "batch" not in contracts["t2i"]
 
 
+async def test_metadata_tell_of_limits_where_a_contract_does(loading: Backend) -> None:
+    limits = {"first_image_path": {"max_aspect_ratio": 8.0}, "ref_video_path": {"max_frames": 241}}
+    entries = {"i2v": {"input_limits": limits, "max_pixels": 399_360}}
+    declared = {"supported_tasks": ["i2v", "t2i"], "task_contracts": entries}
+    loading.open(PipelineContract.parse(declared, stem="limits"))
+
+    contracts = (await _metadata(Gateway(loading))).json["task_contracts"]
+
+    assert contracts["i2v"]["input_limits"] == limits
+    assert contracts["i2v"]["max_pixels"] == 399_360
+    assert not {"input_limits", "max_pixels"} & contracts["t2i"].keys()
+
+
 async def test_metadata_is_503_until_loaded(loading: Backend) -> None:
     answer = await _metadata(Gateway(loading))
 

@@ -25,19 +25,25 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1btelefuser/v1/contract.proto\x12\x0ctelefuser.v1\x1a\x1cgoogle/protobuf/struct.proto\"\xb0\x01\n\x10PipelineContract\x12)\n\x10\x63ontract_version\x18\x01 \x01(\tR\x0f\x63ontractVersion\x12#\n\rpipeline_name\x18\x02 \x01(\tR\x0cpipelineName\x12\x1a\n\x08\x64\x65\x63lared\x18\x03 \x01(\x08R\x08\x64\x65\x63lared\x12\x30\n\x05tasks\x18\x04 \x03(\x0b\x32\x1a.telefuser.v1.TaskContractR\x05tasks\"\x80\x02\n\x0cTaskContract\x12\x12\n\x04kind\x18\x01 \x01(\tR\x04kind\x12\x1d\n\nmedia_type\x18\x02 \x01(\tR\tmediaType\x12\'\n\x0frequired_inputs\x18\x03 \x03(\tR\x0erequiredInputs\x12\'\n\x0foptional_inputs\x18\x04 \x03(\tR\x0eoptionalInputs\x12\x37\n\nparameters\x18\x05 \x03(\x0b\x32\x17.telefuser.v1.ParameterR\nparameters\x12\x32\n\x08\x62\x61tching\x18\x06 \x01(\x0b\x32\x16.telefuser.v1.BatchingR\x08\x62\x61tching\"9\n\x08\x42\x61tching\x12\x12\n\x04keys\x18\x01 \x03(\tR\x04keys\x12\x19\n\x08max_size\x18\x02 \x01(\rR\x07maxSize\"\xb9\x03\n\tParameter\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n\x04type\x18\x02 \x01(\tR\x04type\x12\x1a\n\x08required\x18\x03 \x01(\x08R\x08required\x12;\n\rdefault_value\x18\x04 \x01(\x0b\x32\x16.google.protobuf.ValueR\x0c\x64\x65\x66\x61ultValue\x12 \n\x0b\x64\x65scription\x18\x05 \x01(\tR\x0b\x64\x65scription\x12\x1f\n\x0b\x65num_values\x18\x06 \x03(\tR\nenumValues\x12\x1d\n\x07minimum\x18\x07 \x01(\x01H\x00R\x07minimum\x88\x01\x01\x12\x1d\n\x07maximum\x18\x08 \x01(\x01H\x01R\x07maximum\x88\x01\x01\x12\"\n\nmin_length\x18\t \x01(\rH\x02R\tminLength\x88\x01\x01\x12\"\n\nmax_length\x18\n \x01(\rH\x03R\tmaxLength\x88\x01\x01\x12\x18\n\x07pattern\x18\x0b \x01(\tR\x07pattern\x12\x12\n\x04unit\x18\x0c \x01(\tR\x04unitB\n\n\x08_minimumB\n\n\x08_maximumB\r\n\x0b_min_lengthB\r\n\x0b_max_lengthb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1btelefuser/v1/contract.proto\x12\x0ctelefuser.v1\x1a\x1cgoogle/protobuf/struct.proto\"\xb0\x01\n\x10PipelineContract\x12)\n\x10\x63ontract_version\x18\x01 \x01(\tR\x0f\x63ontractVersion\x12#\n\rpipeline_name\x18\x02 \x01(\tR\x0cpipelineName\x12\x1a\n\x08\x64\x65\x63lared\x18\x03 \x01(\x08R\x08\x64\x65\x63lared\x12\x30\n\x05tasks\x18\x04 \x03(\x0b\x32\x1a.telefuser.v1.TaskContractR\x05tasks\"\xde\x03\n\x0cTaskContract\x12\x12\n\x04kind\x18\x01 \x01(\tR\x04kind\x12\x1d\n\nmedia_type\x18\x02 \x01(\tR\tmediaType\x12\'\n\x0frequired_inputs\x18\x03 \x03(\tR\x0erequiredInputs\x12\'\n\x0foptional_inputs\x18\x04 \x03(\tR\x0eoptionalInputs\x12\x37\n\nparameters\x18\x05 \x03(\x0b\x32\x17.telefuser.v1.ParameterR\nparameters\x12\x32\n\x08\x62\x61tching\x18\x06 \x01(\x0b\x32\x16.telefuser.v1.BatchingR\x08\x62\x61tching\x12N\n\x0cinput_limits\x18\x07 \x03(\x0b\x32+.telefuser.v1.TaskContract.InputLimitsEntryR\x0binputLimits\x12\"\n\nmax_pixels\x18\x08 \x01(\x04H\x00R\tmaxPixels\x88\x01\x01\x1aY\n\x10InputLimitsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12/\n\x05value\x18\x02 \x01(\x0b\x32\x19.telefuser.v1.InputLimitsR\x05value:\x02\x38\x01\x42\r\n\x0b_max_pixels\"\xed\x01\n\x0bInputLimits\x12-\n\x10max_aspect_ratio\x18\x01 \x01(\x01H\x00R\x0emaxAspectRatio\x88\x01\x01\x12\"\n\nmax_pixels\x18\x02 \x01(\x04H\x01R\tmaxPixels\x88\x01\x01\x12\"\n\nmax_frames\x18\x03 \x01(\rH\x02R\tmaxFrames\x88\x01\x01\x12$\n\x0bmax_seconds\x18\x04 \x01(\x01H\x03R\nmaxSeconds\x88\x01\x01\x42\x13\n\x11_max_aspect_ratioB\r\n\x0b_max_pixelsB\r\n\x0b_max_framesB\x0e\n\x0c_max_seconds\"9\n\x08\x42\x61tching\x12\x12\n\x04keys\x18\x01 \x03(\tR\x04keys\x12\x19\n\x08max_size\x18\x02 \x01(\rR\x07maxSize\"\xb9\x03\n\tParameter\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n\x04type\x18\x02 \x01(\tR\x04type\x12\x1a\n\x08required\x18\x03 \x01(\x08R\x08required\x12;\n\rdefault_value\x18\x04 \x01(\x0b\x32\x16.google.protobuf.ValueR\x0c\x64\x65\x66\x61ultValue\x12 \n\x0b\x64\x65scription\x18\x05 \x01(\tR\x0b\x64\x65scription\x12\x1f\n\x0b\x65num_values\x18\x06 \x03(\tR\nenumValues\x12\x1d\n\x07minimum\x18\x07 \x01(\x01H\x00R\x07minimum\x88\x01\x01\x12\x1d\n\x07maximum\x18\x08 \x01(\x01H\x01R\x07maximum\x88\x01\x01\x12\"\n\nmin_length\x18\t \x01(\rH\x02R\tminLength\x88\x01\x01\x12\"\n\nmax_length\x18\n \x01(\rH\x03R\tmaxLength\x88\x01\x01\x12\x18\n\x07pattern\x18\x0b \x01(\tR\x07pattern\x12\x12\n\x04unit\x18\x0c \x01(\tR\x04unitB\n\n\x08_minimumB\n\n\x08_maximumB\r\n\x0b_min_lengthB\r\n\x0b_max_lengthb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'telefuser.v1.contract_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_TASKCONTRACT_INPUTLIMITSENTRY']._loaded_options = None
+  _globals['_TASKCONTRACT_INPUTLIMITSENTRY']._serialized_options = b'8\001'
   _globals['_PIPELINECONTRACT']._serialized_start=76
   _globals['_PIPELINECONTRACT']._serialized_end=252
   _globals['_TASKCONTRACT']._serialized_start=255
-  _globals['_TASKCONTRACT']._serialized_end=511
-  _globals['_BATCHING']._serialized_start=513
-  _globals['_BATCHING']._serialized_end=570
-  _globals['_PARAMETER']._serialized_start=573
-  _globals['_PARAMETER']._serialized_end=1014
+  _globals['_TASKCONTRACT']._serialized_end=733
+  _globals['_TASKCONTRACT_INPUTLIMITSENTRY']._serialized_start=629
+  _globals['_TASKCONTRACT_INPUTLIMITSENTRY']._serialized_end=718
+  _globals['_INPUTLIMITS']._serialized_start=736
+  _globals['_INPUTLIMITS']._serialized_end=973
+  _globals['_BATCHING']._serialized_start=975
+  _globals['_BATCHING']._serialized_end=1032
+  _globals['_PARAMETER']._serialized_start=1035
+  _globals['_PARAMETER']._serialized_end=1476
 # @@protoc_insertion_point(module_scope)

@@ -20,20 +20,43 @@ class PipelineContract(_message.Message):
     def __init__(self, contract_version: _Optional[str] = ..., pipeline_name: _Optional[str] = ..., declared: _Optional[bool] = ..., tasks: _Optional[_Iterable[_Union[TaskContract, _Mapping]]] = ...) -> None: ...
 
 class TaskContract(_message.Message):
-    __slots__ = ("kind", "media_type", "required_inputs", "optional_inputs", "parameters", "batching")
+    __slots__ = ("kind", "media_type", "required_inputs", "optional_inputs", "parameters", "batching", "input_limits", "max_pixels")
+    class InputLimitsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: InputLimits
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[_Union[InputLimits, _Mapping]] = ...) -> None: ...
     KIND_FIELD_NUMBER: _ClassVar[int]
     MEDIA_TYPE_FIELD_NUMBER: _ClassVar[int]
     REQUIRED_INPUTS_FIELD_NUMBER: _ClassVar[int]
     OPTIONAL_INPUTS_FIELD_NUMBER: _ClassVar[int]
     PARAMETERS_FIELD_NUMBER: _ClassVar[int]
     BATCHING_FIELD_NUMBER: _ClassVar[int]
+    INPUT_LIMITS_FIELD_NUMBER: _ClassVar[int]
+    MAX_PIXELS_FIELD_NUMBER: _ClassVar[int]
     kind: str
     media_type: str
     required_inputs: _containers.RepeatedScalarFieldContainer[str]
     optional_inputs: _containers.RepeatedScalarFieldContainer[str]
     parameters: _containers.RepeatedCompositeFieldContainer[Parameter]
     batching: Batching
-    def __init__(self, kind: _Optional[str] = ..., media_type: _Optional[str] = ..., required_inputs: _Optional[_Iterable[str]] = ..., optional_inputs: _Optional[_Iterable[str]] = ..., parameters: _Optional[_Iterable[_Union[Parameter, _Mapping]]] = ..., batching: _Optional[_Union[Batching, _Mapping]] = ...) -> None: ...
+    input_limits: _containers.MessageMap[str, InputLimits]
+    max_pixels: int
+    def __init__(self, kind: _Optional[str] = ..., media_type: _Optional[str] = ..., required_inputs: _Optional[_Iterable[str]] = ..., optional_inputs: _Optional[_Iterable[str]] = ..., parameters: _Optional[_Iterable[_Union[Parameter, _Mapping]]] = ..., batching: _Optional[_Union[Batching, _Mapping]] = ..., input_limits: _Optional[_Mapping[str, InputLimits]] = ..., max_pixels: _Optional[int] = ...) -> None: ...
+
+class InputLimits(_message.Message):
+    __slots__ = ("max_aspect_ratio", "max_pixels", "max_frames", "max_seconds")
+    MAX_ASPECT_RATIO_FIELD_NUMBER: _ClassVar[int]
+    MAX_PIXELS_FIELD_NUMBER: _ClassVar[int]
+    MAX_FRAMES_FIELD_NUMBER: _ClassVar[int]
+    MAX_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    max_aspect_ratio: float
+    max_pixels: int
+    max_frames: int
+    max_seconds: float
+    def __init__(self, max_aspect_ratio: _Optional[float] = ..., max_pixels: _Optional[int] = ..., max_frames: _Optional[int] = ..., max_seconds: _Optional[float] = ...) -> None: ...
 
 class Batching(_message.Message):
     __slots__ = ("keys", "max_size")
