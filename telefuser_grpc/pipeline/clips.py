@@ -1,5 +1,6 @@
 """Reads a whole clip, for pipelines that give it back changed: its frames, rate and sound."""
 
+import itertools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,15 +33,29 @@ def read_clip(path: str | Path, *, limit: int) -> Clip:
     return Clip(read_frames(path, limit=limit), fps, audio)
 
 
-def _sound(file: Any) -> tuple[Any, int]:
+def read_sound(path: str | Path, *, seconds: float) -> tuple[Any, int] | None:
+    """Returns the beginning of a file's sound: samples, numpy (channels, n), and their rate.
+
+    None where it has no sound.
+    """
+    import av
+
+    with av.open(str(path)) as file:
+        return _sound(file, seconds=seconds) if file.streams.audio else None
+
+
+def _sound(file: Any, *, seconds: float | None = None) -> tuple[Any, int]:
     import av
     import numpy as np
 
     rate = file.streams.audio[0].rate
+    most = None if seconds is None else round(seconds * rate)
     resampler = av.AudioResampler(format="fltp", layout="stereo", rate=rate)
-    pieces = [
-        piece.to_ndarray()
-        for frame in [*file.decode(audio=0), None]
-        for piece in resampler.resample(frame)
-    ]
-    return (np.concatenate(pieces, axis=1) if pieces else np.zeros((2, 0), np.float32)), rate
+    pieces: list[Any] = [np.zeros((2, 0), np.float32)]
+    length = 0
+    for frame in itertools.chain(file.decode(audio=0), [None]):
+        pieces += [piece.to_ndarray() for piece in resampler.resample(frame)]
+        length += frame.samples if frame else 0
+        if most is not None and length >= most:
+            break
+    return np.concatenate(pieces, axis=1)[:, :most], rate

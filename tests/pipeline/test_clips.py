@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from telefuser_grpc.pipeline.clips import read_clip
-from tests.fakes.media_files import mp4
+from telefuser_grpc.pipeline.clips import read_clip, read_sound
+from tests.fakes.media_files import mp4, wav
 
 
 @pytest.fixture
@@ -43,3 +43,20 @@ def test_silent_clip_has_no_sound(film: Path) -> None:
     film.write_bytes(mp4())
 
     assert read_clip(film, limit=1).audio is None
+
+
+def test_sound_is_read_alone_up_to_a_length(tmp_path: Path) -> None:
+    file = tmp_path / "sound.wav"
+    file.write_bytes(wav(seconds=0.5))
+
+    for seconds, count in ((0.25, 2000), (9.0, 4000)):
+        sound = read_sound(file, seconds=seconds)
+
+        assert sound is not None
+        assert (sound[0].shape, sound[1]) == ((2, count), 8000)
+
+
+def test_film_without_sound_has_none_to_read(film: Path) -> None:
+    film.write_bytes(mp4())
+
+    assert read_sound(film, seconds=1.0) is None

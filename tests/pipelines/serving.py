@@ -48,6 +48,12 @@ class Made:
             return bool(film.streams.audio)
 
     @property
+    def sound_seconds(self) -> float:
+        """How long the audio track is."""
+        with av.open(io.BytesIO(self.data)) as film:
+            return sum(frame.samples / frame.rate for frame in film.decode(audio=0))
+
+    @property
     def picture(self) -> tuple[str | None, tuple[int, int]]:
         """Type and size of a still."""
         with Image.open(io.BytesIO(self.data)) as image:

@@ -35,7 +35,7 @@ def save_wan21_i2v(folder: Path) -> None:
         image_encoder=image_encoder(),
         image_processor=CLIPImageProcessor(size=32, crop_size=32),
     ).save_pretrained(folder)
-    _name_processor_as_the_hub_does(folder / "model_index.json")
+    name_processor_as_the_hub_does(folder / "model_index.json")
 
 
 def save_wan22_t2v(folder: Path) -> None:
@@ -157,6 +157,6 @@ def transformer(
     ).eval()
 
 
-def _name_processor_as_the_hub_does(index: Path) -> None:
+def name_processor_as_the_hub_does(index: Path) -> None:
     """Undoes that transformers writes another name where it has no torchvision."""
     index.write_text(index.read_text().replace("CLIPImageProcessorPil", "CLIPImageProcessor"))
