@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import re
 from collections.abc import Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
@@ -22,6 +23,9 @@ SETTINGS = {
     "Extractor": ("preprocessor_config.json",),
 }
 """Of which files a part without weights needs one, by the end of its class's name."""
+READ_FILES = ("*.json", "*.txt", "*.model")
+"""What is read of a part besides its weights."""
+SHARD = re.compile(r"-\d+-of-\d+")
 WITHOUT_FILES = frozenset({"ByT5Tokenizer"})  # it reads bytes, and has no vocabulary
 
 
@@ -183,33 +187,59 @@ def _faults(folder: Path, index: Mapping[str, Any]) -> Iterator[str]:
         if not part.is_dir():
             yield f"{name} is missing"
             continue
-        yield from _faults_of_weights(part)
-        for wanted in _wanted(_class_of(library, class_name)):
+        part_class = _class_of(library, class_name)
+        yield from _faults_of_files(part)
+        yield from _faults_of_shards(part)
+        if _has_weights(part_class):
+            yield from _lack_of_weights(part)
+        for wanted in _wanted(part_class):
             if not any(any(part.glob(pattern)) for pattern in wanted):
                 yield f"{name}/{' or '.join(wanted)} is missing"
 
 
-def _faults_of_weights(part: Path) -> Iterator[str]:
-    for path in weight_files(part):
+def _faults_of_files(part: Path) -> Iterator[str]:
+    others = [path for pattern in READ_FILES for path in part.glob(pattern)]
+    for path in (*weight_files(part), *others):
         if fault := fault_of(path):
             yield f"{part.name}/{path.name} {fault}"
-    for path in part.glob("*model.safetensors.index.json"):
+
+
+def _faults_of_shards(part: Path) -> Iterator[str]:
+    there = weight_files(part)
+    form = there[0].suffix if there else ".safetensors"
+    indexes = list(part.glob(f"*model{form}.index.json"))
+    for path in indexes:
         listed = (_read_object(path) or {}).get("weight_map")
         if not isinstance(listed, dict):
             yield f"{part.name}/{path.name} lists no weights"
             continue
         for name in set(listed.values()):
-            if not (part / name).is_file():
+            if not (part / str(name)).is_file():
                 yield f"{part.name}/{name} is missing"
+    if there and not indexes and all(SHARD.search(path.name) for path in there):
+        yield f"{part.name}/{SHARD.sub('', there[0].name)}.index.json is missing"
+
+
+def _lack_of_weights(part: Path) -> Iterator[str]:
+    if weight_files(part) or any(part.glob("*model.*.index.json")):
+        return
+    variant = min((path.name for path in part.glob("*model.*.safetensors")), default="")
+    if variant:
+        yield f"{part.name} has only {variant}, a variant, and needs the file of the plain name"
+    else:
+        yield f"the weights of {part.name} are missing"
+
+
+def _has_weights(part_class: Any) -> bool:
+    from torch.nn import Module
+
+    return isinstance(part_class, type) and issubclass(part_class, Module)
 
 
 def _wanted(part_class: Any) -> Iterator[tuple[str, ...]]:
     """Yields of which files a part of a class needs one."""
-    from torch.nn import Module
-
     name = getattr(part_class, "__name__", "")
-    if isinstance(part_class, type) and issubclass(part_class, Module):
+    if _has_weights(part_class):
         yield ("config.json",)
-        yield ("*.safetensors*", "*.bin*")
     if name not in WITHOUT_FILES:
         yield from (files for end, files in SETTINGS.items() if name.endswith(end))

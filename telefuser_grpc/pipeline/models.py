@@ -14,6 +14,7 @@ from telefuser_grpc.pipeline.checkpoint import (
     title,
     too_new,
 )
+from telefuser_grpc.pipeline.completeness import all_weights_needed
 from telefuser_grpc.pipeline.failure import failure_of, public_message
 from telefuser_grpc.pipeline.loras import add_loras
 from telefuser_grpc.pipeline.memory import check_memory, out_of_memory
@@ -56,7 +57,8 @@ def load_model(
     check_memory(folder, options, parallelism=parallelism, widths=widths)
     settings = {"dtype": dtypes, **_spread(options, parallelism), **_quantised(options), **parts}
     try:
-        pipe: P = _read(pipeline_class, folder, settings)
+        with all_weights_needed(folder, default=default):
+            pipe: P = _read(pipeline_class, folder, settings)
         add_loras(pipe, options.loras)
         tune(pipe, options)
         if "device_map" not in settings:
@@ -97,6 +99,8 @@ def _read(pipeline_class: Any, folder: Path, settings: Mapping[str, Any]) -> Any
     _hide_progress_bars()
     try:
         return pipeline_class.from_pretrained(folder, local_files_only=True, **settings)
+    except ModelUnusable:
+        raise
     except Exception as error:  # a model is anybody's files, and its readers raise anything
         if isinstance(failure_of(error), OutOfMemory):
             raise

@@ -2,6 +2,7 @@
 
 import json
 import re
+import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ LOADED = re.compile(
     r"(diffusion_pytorch_model|pytorch_model|model)(-\d+-of-\d+)?\.(safetensors|bin)"
 )
 POINTER = b"version https://git-lfs"
+PAGE = re.compile(rb"\s*<(!doctype|html|\?xml|head|body)", re.IGNORECASE)
+ZIP = b"PK"
 HEADER_LIMIT = 100_000_000
 """Of the format itself: a longer header is none."""
 
@@ -24,13 +27,13 @@ def weight_files(part: Path) -> list[Path]:
 
 
 def fault_of(path: Path) -> str:
-    """Says what is wrong with a file of weights; "" for nothing that its first bytes tell."""
-    with path.open("rb") as file:
-        if file.read(len(POINTER)) == POINTER:
-            return "is a git-lfs pointer, not the file (`git lfs pull` fetches it)"
-    if path.suffix != ".safetensors":
-        return "" if path.stat().st_size else "is empty"
-    return "is cut short" if _header(path) is None else ""
+    """Says what is wrong with a file of a model; "" for nothing that can be told without it all."""
+    try:
+        return _fault_of(path)
+    except FileNotFoundError:  # a link of the hub's cache to what is not there
+        return "is missing"
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
 
 
 def bytes_in_memory(path: Path, width: float) -> float:
@@ -38,6 +41,31 @@ def bytes_in_memory(path: Path, width: float) -> float:
     if path.suffix != ".safetensors":
         return path.stat().st_size / 2 * width  # stored in 16 bits, most often
     return sum(_sizes(_header(path) or {}, width))
+
+
+def _fault_of(path: Path) -> str:
+    with path.open("rb") as file:
+        start = file.read(64)
+    if not start:
+        return "is empty"
+    if start.startswith(POINTER):
+        return "is a git-lfs pointer, not the file (`git lfs pull` fetches it)"
+    if PAGE.match(start):
+        return "is a web page, not the file"
+    if path.suffix == ".json":
+        return "" if _is_json(path) else "is no JSON"
+    is_cut = start.startswith(ZIP) and not zipfile.is_zipfile(path)
+    if path.suffix == ".safetensors":
+        is_cut = _header(path) is None
+    return "is cut short" if is_cut else ""
+
+
+def _is_json(path: Path) -> bool:
+    try:
+        json.loads(path.read_bytes())
+    except ValueError:
+        return False
+    return True
 
 
 def _sizes(header: Header, width: float) -> Iterator[float]:
@@ -59,8 +87,8 @@ def _header(path: Path) -> Header | None:
             return None
         try:
             entries: dict[str, Any] = json.loads(file.read(length))
-        except ValueError:
+            entries.pop("__metadata__", None)
+            end = max((each["data_offsets"][1] for each in entries.values()), default=0)
+        except (ValueError, TypeError, LookupError, AttributeError):  # any bytes may be there
             return None
-    entries.pop("__metadata__", None)
-    end = max((each["data_offsets"][1] for each in entries.values()), default=0)
     return entries if 8 + length + end <= size else None

@@ -86,6 +86,31 @@ def _lose_shards(model: Path) -> None:
     write_shards(model / "transformer", count=3, missing=[2, 3])
 
 
+def _page(model: Path) -> None:
+    (model / "vae" / "config.json").write_text("<!DOCTYPE html><title>Not found</title>")
+
+
+def _interrupt(model: Path) -> None:
+    path = model / "transformer" / "diffusion_pytorch_model.safetensors"
+    path.rename(path.with_name("0123abc.incomplete"))
+
+
+def _take_variant(model: Path) -> None:
+    path = model / "vae" / "diffusion_pytorch_model.safetensors"
+    path.rename(path.with_name("diffusion_pytorch_model.fp16.safetensors"))
+
+
+def _lose_blob(model: Path) -> None:
+    path = model / "vae" / "diffusion_pytorch_model.safetensors"
+    path.unlink()
+    path.symlink_to(model / "blobs" / "0123abc")
+
+
+def _lose_shard_index(model: Path) -> None:
+    write_shards(model / "transformer", count=3)
+    (model / "transformer" / "diffusion_pytorch_model.safetensors.index.json").unlink()
+
+
 def _spoil_shard_index(model: Path) -> None:
     write_shards(model / "transformer", count=1)
     (model / "transformer" / "diffusion_pytorch_model.safetensors.index.json").write_text("{")
@@ -98,7 +123,7 @@ def _spoil_shard_index(model: Path) -> None:
         (_without("transformer/config.json"), "transformer/config.json is missing"),
         (
             _without("transformer/diffusion_pytorch_model.safetensors"),
-            "transformer/*.safetensors* or *.bin* is missing",
+            "the weights of transformer are missing",
         ),
         (
             _without("scheduler/scheduler_config.json"),
@@ -107,6 +132,14 @@ def _spoil_shard_index(model: Path) -> None:
         (_without("tokenizer/tokenizer.json"), "tokenizer/tokenizer.json or vocab.json"),
         (_cut, "vae/diffusion_pytorch_model.safetensors is cut short"),
         (_point, "text_encoder/model.safetensors is a git-lfs pointer"),
+        (_page, "vae/config.json is a web page"),
+        (_interrupt, "the weights of transformer are missing"),
+        (_take_variant, "vae has only diffusion_pytorch_model.fp16.safetensors, a variant"),
+        (_lose_blob, "vae/diffusion_pytorch_model.safetensors is missing"),
+        (
+            _lose_shard_index,
+            "transformer/diffusion_pytorch_model.safetensors.index.json is missing",
+        ),
         (
             _lose_shards,
             "transformer/diffusion_pytorch_model-00002-of-00003.safetensors is missing; "

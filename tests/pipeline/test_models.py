@@ -198,10 +198,29 @@ def test_weights_of_other_shapes_than_the_configuration_are_told(model: Path) ->
     assert "pip install --upgrade diffusers transformers" in told
 
 
-def test_configuration_that_is_no_json_is_told(model: Path) -> None:
-    (model / "vae" / "config.json").write_text("{")
+def test_configuration_that_is_no_object_is_told(model: Path) -> None:
+    (model / "vae" / "config.json").write_text("[]")
 
     assert "The model in 'wan' cannot be read by diffusers" in refusal(model)
+
+
+def test_part_with_more_layers_than_its_files_hold_is_told(model: Path) -> None:
+    change_json(model / "transformer" / "config.json", num_layers=3)
+
+    told = refusal(model)
+
+    assert "The model in 'wan' is not whole: transformer/config.json asks for 27 weights" in told
+    assert "that are not in the files of transformer, as blocks.2.attn1.norm_k.weight" in told
+    assert f"hf download {HUB_ID}" in told
+
+
+def test_part_of_transformers_with_more_layers_than_its_files_hold_is_told(model: Path) -> None:
+    change_json(model / "text_encoder" / "config.json", num_layers=3)
+
+    told = refusal(model)
+
+    assert "text_encoder/config.json asks for" in told
+    assert "as encoder.block.2." in told
 
 
 def test_part_of_another_class_is_told(model: Path) -> None:
