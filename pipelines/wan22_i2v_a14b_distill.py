@@ -65,14 +65,14 @@ def get_pipeline(parallelism: int, options: ModelOptions) -> WanImageToVideoPipe
     pipe = load_model(
         WanImageToVideoPipeline,
         MODEL,
-        replace(options, loras=(f"{high}:1.0", *options.loras)),
+        replace(
+            options,
+            loras=(f"transformer={high}:1.0", f"transformer_2={low}:1.0", *options.loras),
+        ),
         parallelism=parallelism,
         float32=("vae",),
         boundary_ratio=BOUNDARY,
     )
-    pipe.load_lora_weights(low.parent, weight_name=low.name, load_into_transformer_2=True)
-    pipe.fuse_lora(components=["transformer_2"])
-    pipe.unload_lora_weights()
     pipe.scheduler = UniPCMultistepScheduler.from_config(pipe.scheduler.config, flow_shift=5.0)
     return pipe
 

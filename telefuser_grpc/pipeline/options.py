@@ -26,7 +26,8 @@ class ModelOptions:
         attention: A diffusers attention backend, as "flash", "sage" or "native"; "" is torch's.
         compile: Compiles the denoiser's blocks: the first run of a shape takes minutes longer.
         step_cache: Skips work between similar steps: up to twice as fast, other pictures.
-        loras: Adapters to merge, each `place` or `place:weight`: a file, a directory or a hub id.
+        loras: Adapters to merge, each `place` or `place:weight`: a file, a directory or a hub id;
+            `transformer=` or `transformer_2=` before it names one of two experts, else both.
     """
 
     model: str = ""
