@@ -2,7 +2,8 @@
 
 FlashVSR and its like have no class in diffusers. This is an upscaler of pictures, given one frame
 of the clip after the other with the same noise; it knows nothing of the frames before, so fine
-texture may flicker. The clip keeps its rate and its sound.
+texture may flicker, which it does not with `kandinsky6_sr_vsr.py`. It takes small clips on a small
+GPU, and words. The clip keeps its rate and its sound.
 """
 
 from collections.abc import Mapping
