@@ -57,17 +57,7 @@ PIPELINE_CONTRACT = {
         "t2i": {
             "media_type": "image",
             "parameters": PARAMETERS,
-            "batch": {
-                "keys": [
-                    "aspect_ratio",
-                    "resolution",
-                    "width",
-                    "height",
-                    "num_inference_steps",
-                    "guidance_scale",
-                ],
-                "max_size": 8,
-            },
+            "batch": declare.batch(PARAMETERS, max_size=8),
         },
         "edit": EDIT,
         "i2i": EDIT,

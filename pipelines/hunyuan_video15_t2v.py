@@ -3,7 +3,7 @@
 Text in quotation marks within the prompt is written into the picture.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from diffusers import HunyuanVideo15Pipeline
@@ -18,6 +18,20 @@ MEMORY = "35 GB in bfloat16, 18 GB with TELEFUSER_OFFLOAD=model"
 TESTED = "served, with tiny random weights"
 FPS = 24
 
+PARAMETERS = {
+    "prompt": declare.prompt(example="A cat walks on the grass, realistic"),
+    "negative_prompt": declare.negative_prompt(),
+    "seed": declare.seed(),
+    "resolution": declare.resolution("480p", ("480p",)),
+    "aspect_ratio": declare.aspect_ratio(),
+    "target_video_length": declare.seconds(5, maximum=5),
+    "num_frames": declare.frames(maximum=121),
+    "width": declare.side("width", maximum=1280, multiple=16),
+    "height": declare.side("height", maximum=1280, multiple=16),
+    "num_inference_steps": declare.steps(50),
+    "guidance_scale": declare.guidance(6.0),
+    "output_path": declare.OUTPUT_PATH,
+}
 PIPELINE_CONTRACT = {
     "contract_version": "v1",
     "pipeline_name": "hunyuan_video15_t2v",
@@ -25,42 +39,43 @@ PIPELINE_CONTRACT = {
     "task_contracts": {
         "t2v": {
             "media_type": "video",
-            "parameters": {
-                "prompt": declare.prompt(example="A cat walks on the grass, realistic"),
-                "negative_prompt": declare.negative_prompt(),
-                "seed": declare.seed(),
-                "resolution": declare.resolution("480p", ("480p",)),
-                "aspect_ratio": declare.aspect_ratio(),
-                "target_video_length": declare.seconds(5, maximum=5),
-                "num_frames": declare.frames(maximum=121),
-                "width": declare.side("width", maximum=1280, multiple=16),
-                "height": declare.side("height", maximum=1280, multiple=16),
-                "num_inference_steps": declare.steps(50),
-                "guidance_scale": declare.guidance(6.0),
-                "output_path": declare.OUTPUT_PATH,
-            },
+            "parameters": PARAMETERS,
+            "batch": declare.batch(PARAMETERS, max_size=2),
         }
     },
 }
 
 
 def get_pipeline(parallelism: int, options: ModelOptions) -> HunyuanVideo15Pipeline:
-    """Load the model."""
-    return load_model(HunyuanVideo15Pipeline, MODEL, options, parallelism=parallelism)
+    """Load the model; what is made together is decoded one by one, in the memory of one."""
+    pipe = load_model(HunyuanVideo15Pipeline, MODEL, options, parallelism=parallelism)
+    pipe.vae.enable_slicing()
+    return pipe
 
 
 def run(pipe: HunyuanVideo15Pipeline, request: Mapping[str, Any], context: Any) -> dict[str, Any]:
-    """Serve one request; its guidance is a part of the model, not an argument."""
-    width, height = size_of(request, multiple=16)
-    pipe.guider = pipe.guider.new(guidance_scale=request["guidance_scale"])
-    frames = pipe(
-        prompt=request["prompt"],
-        negative_prompt=request["negative_prompt"],
+    """Serve one request."""
+    return run_batch(pipe, [request], [context])[0]
+
+
+def run_batch(
+    pipe: HunyuanVideo15Pipeline, requests: Sequence[Mapping[str, Any]], contexts: Sequence[Any]
+) -> list[dict[str, Any]]:
+    """Serve requests that agree in the keys of `batch`.
+
+    The guidance is a part of the model, not an argument.
+    """
+    shared = requests[0]
+    width, height = size_of(shared, multiple=16)
+    pipe.guider = pipe.guider.new(guidance_scale=shared["guidance_scale"])
+    clips = pipe(
+        prompt=[each["prompt"] for each in requests],
+        negative_prompt=[each["negative_prompt"] for each in requests],
         width=width,
         height=height,
-        num_frames=frame_count(request, fps=FPS),
-        num_inference_steps=request["num_inference_steps"],
-        generator=declare.generator(request["seed"]),
+        num_frames=frame_count(shared, fps=FPS),
+        num_inference_steps=shared["num_inference_steps"],
+        generator=[declare.generator(each["seed"]) for each in requests],
         output_type="np",
-    ).frames[0]
-    return {"frames": frames, "fps": FPS}
+    ).frames
+    return [{"frames": frames, "fps": FPS} for frames in clips]

@@ -3,7 +3,7 @@
 A clip made from a picture has its shape. One set of weights serves both tasks.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,6 +37,7 @@ COMMON = {
     "guidance_scale": declare.guidance(3.0),
     "output_path": declare.OUTPUT_PATH,
 }
+OF_WORDS = COMMON | {"aspect_ratio": declare.aspect_ratio()}
 PIPELINE_CONTRACT = {
     "contract_version": "v1",
     "pipeline_name": "ltx_video",
@@ -44,7 +45,8 @@ PIPELINE_CONTRACT = {
     "task_contracts": {
         "t2v": {
             "media_type": "video",
-            "parameters": COMMON | {"aspect_ratio": declare.aspect_ratio()},
+            "parameters": OF_WORDS,
+            "batch": declare.batch(OF_WORDS, max_size=4),
         },
         "i2v": {
             "media_type": "video",
@@ -65,35 +67,50 @@ class LTXVideo:
 
 
 def get_pipeline(parallelism: int, options: ModelOptions) -> LTXVideo:
-    """Load the model."""
+    """Load the model.
+
+    Clips that are made together are decoded one by one, in the memory of one, where the class can:
+    not those of models from 0.9.1 on.
+    """
     also = (LTXImageToVideoPipeline.__name__,)
     text = load_model(LTXPipeline, MODEL, options, parallelism=parallelism, also=also)
+    if not text.vae.config.timestep_conditioning:
+        text.vae.enable_slicing()
     return LTXVideo(text, sibling(LTXImageToVideoPipeline, text, options))
 
 
 def run(model: LTXVideo, request: Mapping[str, Any], context: Any) -> dict[str, Any]:
     """Serve one request."""
-    pipe, inputs = _inputs(model, request)
-    frames = pipe(
+    return run_batch(model, [request], [context])[0]
+
+
+def run_batch(
+    model: LTXVideo, requests: Sequence[Mapping[str, Any]], contexts: Sequence[Any]
+) -> list[dict[str, Any]]:
+    """Serve requests that agree in the keys of `batch`; only of words are there several."""
+    shared = requests[0]
+    pipe, inputs = _inputs(model, requests)
+    clips = pipe(
         **inputs,
-        prompt=request["prompt"],
-        negative_prompt=request["negative_prompt"],
-        num_frames=frame_count(request, fps=FPS, every=8),
+        prompt=[each["prompt"] for each in requests],
+        negative_prompt=[each["negative_prompt"] for each in requests],
+        num_frames=frame_count(shared, fps=FPS, every=8),
         frame_rate=FPS,
-        num_inference_steps=request["num_inference_steps"],
-        guidance_scale=request["guidance_scale"],
+        num_inference_steps=shared["num_inference_steps"],
+        guidance_scale=shared["guidance_scale"],
         decode_timestep=0.05,
         decode_noise_scale=0.025,
         output_type="np",
-    ).frames[0]
-    return {"frames": frames, "fps": FPS}
+    ).frames
+    return [{"frames": frames, "fps": FPS} for frames in clips]
 
 
-def _inputs(model: LTXVideo, request: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
+def _inputs(model: LTXVideo, requests: Sequence[Mapping[str, Any]]) -> tuple[Any, dict[str, Any]]:
+    request = requests[0]
     if request["task"] == "t2v":
         width, height = size_of(request, multiple=32)
-        noise = declare.generator(request["seed"])
-        return model.text, {"width": width, "height": height, "generator": noise}
+        noises = [declare.generator(each["seed"]) for each in requests]
+        return model.text, {"width": width, "height": height, "generator": noises}
     image = read_image(request["first_image_path"])
     width, height = size_of(request, multiple=32, like=image)
     picture = fitted(image, (width, height))

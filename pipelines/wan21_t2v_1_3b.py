@@ -15,6 +15,20 @@ MEMORY = "weights 15 GB in bfloat16; 12 GB, the text encoder's, with TELEFUSER_O
 TESTED = "served, with tiny random weights"
 FPS = 16
 
+PARAMETERS = {
+    "prompt": declare.prompt(example="A cat surfs a wave at sunset"),
+    "negative_prompt": declare.negative_prompt(),
+    "seed": declare.seed(),
+    "resolution": declare.resolution("480p", ("480p",)),
+    "aspect_ratio": declare.aspect_ratio(),
+    "target_video_length": declare.seconds(5, maximum=5),
+    "num_frames": declare.frames(maximum=81),
+    "width": declare.side("width", maximum=854, multiple=16),
+    "height": declare.side("height", maximum=854, multiple=16),
+    "num_inference_steps": declare.steps(40),
+    "guidance_scale": declare.guidance(6.0),
+    "output_path": declare.OUTPUT_PATH,
+}
 PIPELINE_CONTRACT = {
     "contract_version": "v1",
     "pipeline_name": "wan21_t2v_1_3b",
@@ -22,33 +36,8 @@ PIPELINE_CONTRACT = {
     "task_contracts": {
         "t2v": {
             "media_type": "video",
-            "parameters": {
-                "prompt": declare.prompt(example="A cat surfs a wave at sunset"),
-                "negative_prompt": declare.negative_prompt(),
-                "seed": declare.seed(),
-                "resolution": declare.resolution("480p", ("480p",)),
-                "aspect_ratio": declare.aspect_ratio(),
-                "target_video_length": declare.seconds(5, maximum=5),
-                "num_frames": declare.frames(maximum=81),
-                "width": declare.side("width", maximum=854, multiple=16),
-                "height": declare.side("height", maximum=854, multiple=16),
-                "num_inference_steps": declare.steps(40),
-                "guidance_scale": declare.guidance(6.0),
-                "output_path": declare.OUTPUT_PATH,
-            },
-            "batch": {
-                "keys": [
-                    "resolution",
-                    "aspect_ratio",
-                    "target_video_length",
-                    "num_frames",
-                    "width",
-                    "height",
-                    "num_inference_steps",
-                    "guidance_scale",
-                ],
-                "max_size": 4,
-            },
+            "parameters": PARAMETERS,
+            "batch": declare.batch(PARAMETERS, max_size=4),
         }
     },
 }

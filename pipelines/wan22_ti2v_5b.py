@@ -3,7 +3,7 @@
 A first picture shapes the clip, and is cut to whole multiples of 32 pixels.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,6 +34,10 @@ PARAMETERS = {
     "output_path": declare.OUTPUT_PATH,
 }
 RESOLUTIONS = ("480p", "720p")
+OF_WORDS = PARAMETERS | {
+    "resolution": declare.resolution("480p", RESOLUTIONS),
+    "aspect_ratio": declare.aspect_ratio(),
+}
 PIPELINE_CONTRACT = {
     "contract_version": "v1",
     "pipeline_name": "wan22_ti2v_5b",
@@ -41,11 +45,8 @@ PIPELINE_CONTRACT = {
     "task_contracts": {
         "t2v": {
             "media_type": "video",
-            "parameters": PARAMETERS
-            | {
-                "resolution": declare.resolution("480p", RESOLUTIONS),
-                "aspect_ratio": declare.aspect_ratio(),
-            },
+            "parameters": OF_WORDS,
+            "batch": declare.batch(OF_WORDS, max_size=4),
         },
         "i2v": {
             "media_type": "video",
@@ -67,7 +68,10 @@ class Wan22:
 
 
 def get_pipeline(parallelism: int, options: ModelOptions) -> Wan22:
-    """Load the model once; a frame that is given has no noise, so each has its own timestep."""
+    """Load the model once; a frame that is given has no noise, so each has its own timestep.
+
+    Clips that are made together are decoded one by one, in the memory of one.
+    """
     pipe = load_model(
         WanPipeline,
         MODEL,
@@ -77,27 +81,36 @@ def get_pipeline(parallelism: int, options: ModelOptions) -> Wan22:
         expand_timesteps=True,
     )
     pipe.scheduler = UniPCMultistepScheduler.from_config(pipe.scheduler.config, flow_shift=5.0)
+    pipe.vae.enable_slicing()
     return Wan22(pipe, sibling(WanImageToVideoPipeline, pipe, options, expand_timesteps=True))
 
 
 def run(pipes: Wan22, request: Mapping[str, Any], context: Any) -> dict[str, Any]:
     """Serve one request."""
-    path = request.get("first_image_path")
+    return run_batch(pipes, [request], [context])[0]
+
+
+def run_batch(
+    pipes: Wan22, requests: Sequence[Mapping[str, Any]], contexts: Sequence[Any]
+) -> list[dict[str, Any]]:
+    """Serve requests that agree in the keys of `batch`; only of words are there several."""
+    shared = requests[0]
+    path = shared.get("first_image_path")
     image = read_image(path) if path else None
     if image:
         check_shape(image, "first_image_path")
-    width, height = size_of(request, multiple=32, like=image)
+    width, height = size_of(shared, multiple=32, like=image)
     pipe = pipes.from_image if image else pipes.from_text
-    frames = pipe(
+    clips = pipe(
         **({"image": fitted(image, (width, height))} if image else {}),
-        prompt=request["prompt"],
-        negative_prompt=request["negative_prompt"],
+        prompt=[each["prompt"] for each in requests],
+        negative_prompt=[each["negative_prompt"] for each in requests],
         width=width,
         height=height,
-        num_frames=frame_count(request, fps=FPS),
-        num_inference_steps=request["num_inference_steps"],
-        guidance_scale=request["guidance_scale"],
-        generator=declare.generator(request["seed"]),
+        num_frames=frame_count(shared, fps=FPS),
+        num_inference_steps=shared["num_inference_steps"],
+        guidance_scale=shared["guidance_scale"],
+        generator=[declare.generator(each["seed"]) for each in requests],
         output_type="np",
-    ).frames[0]
-    return {"frames": frames, "fps": FPS}
+    ).frames
+    return [{"frames": frames, "fps": FPS} for frames in clips]

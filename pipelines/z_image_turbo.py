@@ -28,6 +28,19 @@ SIZES = {
 }
 ALSO = ("1536x1024", "1024x1536")
 
+PARAMETERS = {
+    "prompt": declare.prompt(example="A red fox in fresh snow, morning light"),
+    "negative_prompt": declare.negative_prompt(),
+    "seed": declare.seed(),
+    "aspect_ratio": declare.aspect_ratio("1:1", tuple(SIZES)),
+    "resolution": declare.exact_size((*SIZES.values(), *ALSO)),
+    "width": declare.side("width", maximum=2048, multiple=16),
+    "height": declare.side("height", maximum=2048, multiple=16),
+    "num_inference_steps": declare.steps(9),
+    "guidance_scale": declare.guidance(0.0, minimum=0.0),
+    "output_format": declare.output_format(),
+    "output_path": declare.OUTPUT_PATH,
+}
 PIPELINE_CONTRACT = {
     "contract_version": "v1",
     "pipeline_name": "z_image_turbo",
@@ -35,30 +48,8 @@ PIPELINE_CONTRACT = {
     "task_contracts": {
         "t2i": {
             "media_type": "image",
-            "parameters": {
-                "prompt": declare.prompt(example="A red fox in fresh snow, morning light"),
-                "negative_prompt": declare.negative_prompt(),
-                "seed": declare.seed(),
-                "aspect_ratio": declare.aspect_ratio("1:1", tuple(SIZES)),
-                "resolution": declare.exact_size((*SIZES.values(), *ALSO)),
-                "width": declare.side("width", maximum=2048, multiple=16),
-                "height": declare.side("height", maximum=2048, multiple=16),
-                "num_inference_steps": declare.steps(9),
-                "guidance_scale": declare.guidance(0.0, minimum=0.0),
-                "output_format": declare.output_format(),
-                "output_path": declare.OUTPUT_PATH,
-            },
-            "batch": {
-                "keys": [
-                    "aspect_ratio",
-                    "resolution",
-                    "width",
-                    "height",
-                    "num_inference_steps",
-                    "guidance_scale",
-                ],
-                "max_size": 8,
-            },
+            "parameters": PARAMETERS,
+            "batch": declare.batch(PARAMETERS, max_size=8),
         }
     },
 }

@@ -1,11 +1,14 @@
 """Declarations that most contracts share, so that a pipeline file shows only what is its own."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 Declared = dict[str, Any]
 
 ASPECT_RATIOS = ("16:9", "9:16", "4:3", "3:4", "1:1", "2:3", "3:2")
+
+OF_EACH = ("prompt", "negative_prompt", "seed", "output_format", "output_path")
+"""What each of several tasks that are made together has for itself."""
 
 OUTPUT_PATH: Declared = {
     "type": "string",
@@ -145,6 +148,16 @@ def aspect_ratio(default: str = "16:9", choices: Sequence[str] = ASPECT_RATIOS) 
 def output_format() -> Declared:
     """Declares the file type of a picture."""
     return choice("png", ("png", "jpg", "jpeg", "webp"), "File type of the picture.")
+
+
+def batch(parameters: Iterable[str], *, max_size: int) -> Declared:
+    """Declares that tasks can be made together: those that agree in all but words, seed and file.
+
+    Args:
+        parameters: All of the task.
+        max_size: The most tasks.
+    """
+    return {"keys": [name for name in parameters if name not in OF_EACH], "max_size": max_size}
 
 
 def generator(seed: int) -> Any:

@@ -115,6 +115,23 @@ def test_size_by_a_picture_is_declared_with_its_choices() -> None:
     assert "picture" in declared["description"]
 
 
+def test_batch_agrees_in_all_but_what_each_has_for_itself() -> None:
+    declared = declare.batch(CONTRACT.parameters, max_size=4)
+
+    assert declared == {
+        "keys": [
+            "num_inference_steps",
+            "guidance_scale",
+            "target_video_length",
+            "num_frames",
+            "width",
+            "resolution",
+            "aspect_ratio",
+        ],
+        "max_size": 4,
+    }
+
+
 def test_same_seed_draws_the_same_noise() -> None:
     torch = pytest.importorskip("torch")
 
