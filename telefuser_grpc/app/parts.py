@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+import structlog
+
 from telefuser_grpc.config import ConfigError, Settings, served_file
 from telefuser_grpc.domain.api_key import ApiKey
 from telefuser_grpc.domain.contract import Enforcement
@@ -25,6 +27,8 @@ from telefuser_grpc.telemetry.replica import ReplicaTelemetry
 from telefuser_grpc.workers.devices import allot
 from telefuser_grpc.workers.pool import LocalReplicaPool
 from telefuser_grpc.workers.process import COMMAND
+
+logger = structlog.get_logger()
 
 MEBIBYTE = 2**20
 SUBMISSION_SECONDS = 10.0
@@ -118,8 +122,16 @@ def limits(settings: Settings) -> Limits:
         drain_seconds=settings.drain_seconds,
         together={WAN_FOLDER: WAN_TOGETHER},
         no_capacity=NoCapacityPolicy(settings.no_capacity),
-        batch_size=settings.max_batch_size,
+        batch_size=_batch_size(settings),
     )
+
+
+def _batch_size(settings: Settings) -> int:
+    """Returns the most tasks of a batch: one where a cache would choose for all what to skip."""
+    if settings.step_cache != "first_block":
+        return settings.max_batch_size
+    logger.info("tasks are made alone", step_cache=settings.step_cache)
+    return 1
 
 
 def retention(settings: Settings) -> Retention:

@@ -129,6 +129,7 @@ def told(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         ("attention", "flash", "pool", "options.attention"),
         ("compile", True, "pool", "options.compile"),
         ("step_cache", "pyramid", "pool", "options.step_cache"),
+        ("step_cache", "first_block", "pool", "options.step_cache"),
         ("loras", ("a:0.5",), "pool", "options.loras"),
     ],
 )
@@ -139,6 +140,15 @@ def test_setting_reaches_its_part(setting: str, value: object, part: str, where:
     found = find(PARTS[part](settings))
     assert (Path(found) if isinstance(value, Path) else found) == value
     assert getattr(plain, setting) == value or find(PARTS[part](plain)) != value
+
+
+@pytest.mark.parametrize("size", [0, 4])
+def test_cache_that_looks_at_the_pictures_allows_no_batch(size: int) -> None:
+    def batch_size(step_cache: str) -> int:
+        return parts.limits(Settings(max_batch_size=size, step_cache=step_cache)).batch_size
+
+    assert batch_size("first_block") == 1
+    assert batch_size("taylorseer") == batch_size("pyramid") == size
 
 
 def test_image_that_a_submission_waits_for_is_fetched_within_ten_seconds() -> None:
