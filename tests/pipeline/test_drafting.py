@@ -11,16 +11,19 @@ from typing import Any
 import pytest
 
 from telefuser_grpc.pipeline.drafting import CannotDraft, Draft, draft
+from telefuser_grpc.pipeline.drafting.model import read_model
+from telefuser_grpc.pipeline.drafting.plan import plan_of
 from telefuser_grpc.pipeline.encode import encode
 from telefuser_grpc.pipeline.loader import LoadedPipeline, PipelineLoadError, load
 from telefuser_grpc.pipeline.options import ModelOptions
-from telefuser_grpc.pipeline.runner import render
+from telefuser_grpc.pipeline.runner import render, render_batch
 from telefuser_grpc.validator import Level, validate_file
 from tests.fakes.media_files import mp4, still
 from tests.fakes.pipelines import Watcher, make_job
 from tests.fakes.service import ROOT
 
 pytest.importorskip("diffusers")
+numpy = pytest.importorskip("numpy")
 
 MODELS = ("t2v", "i2v", "i2v of one size", "fl2v", "vc", "sound", "t2i", "i2i", "upscale")
 CLIP = {"width": 80, "height": 64, "num_frames": 5, "num_inference_steps": 2}
@@ -167,6 +170,85 @@ def test_every_declared_kind_is_rendered_here(loaded: Callable[[str], LoadedPipe
     declared = {(name, kind) for name in MODELS for kind in loaded(name).contract.tasks}
 
     assert declared == {(name, kind) for name, kind, *_ in RENDERED}
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "asked", "max_size"), [("t2v", "t2v", CLIP, 4), ("t2i", "t2i", PICTURE, 8)]
+)
+def test_draft_of_words_alone_makes_tasks_together(
+    name: str,
+    kind: str,
+    asked: dict[str, Any],
+    max_size: int,
+    loaded: Callable[[str], LoadedPipeline],
+    tmp_path: Path,
+) -> None:
+    pipeline = loaded(name)
+    contract = pipeline.contract.task(kind)
+    fields = [
+        contract.complete({"prompt": prompt, "seed": seed, **asked})
+        for prompt, seed in [("a cat", 1), ("a dog in the sun", 1), ("a cat", 2)]
+    ]
+    jobs = [make_job(tmp_path, media_type=contract.media_type, fields=each) for each in fields]
+
+    alone = [_frames(render(pipeline, job, Watcher().context)) for job in jobs]
+    together = render_batch(pipeline, jobs, [Watcher().context for _ in jobs])
+
+    assert contract.batching is not None
+    assert contract.batching.max_size == max_size
+    assert set(asked) < set(contract.batching.keys)
+    assert all(
+        abs(_frames(one) - other).max() < 0.01 for one, other in zip(together, alone, strict=True)
+    )
+    assert all(
+        abs(alone[one] - alone[other]).max() > 0.05 for one, other in [(0, 1), (0, 2), (1, 2)]
+    )
+
+
+def _frames(rendering: Any) -> Any:
+    """Returns pictures as numbers up to 1, of 8 bits or finer."""
+    frames = numpy.asarray(rendering.frames)
+    return frames / 255.0 if frames.dtype == numpy.uint8 else frames
+
+
+@pytest.mark.parametrize("name", ["i2v", "fl2v", "vc", "sound", "i2i", "upscale"])
+def test_draft_that_takes_media_makes_one_task_at_a_time(
+    name: str, loaded: Callable[[str], LoadedPipeline]
+) -> None:
+    assert not any(task.batching for task in loaded(name).contract.tasks.values())
+
+
+@pytest.mark.parametrize(
+    ("name", "sizes", "max_size"),
+    [
+        ("HunyuanVideoPipeline", {}, 4),
+        ("HunyuanVideoPipeline", {"transformer": 26_000_000_000}, 2),
+        ("FluxPipeline", {"transformer": 24_000_000_000}, 8),
+        ("WanVACEPipeline", {}, 1),
+        ("SkyReelsV2DiffusionForcingPipeline", {}, 1),
+    ],
+)
+def test_draft_makes_as_many_together_as_class_and_size_allow(
+    name: str, sizes: dict[str, int], max_size: int, tmp_path: Path
+) -> None:
+    model = dataclasses.replace(read_model(_index(tmp_path, _class_name=name)), weight_bytes=sizes)
+
+    assert plan_of(model).together == max_size
+
+
+@pytest.mark.parametrize("is_told_a_time", [False, True])
+def test_autoencoder_that_is_told_a_time_decodes_a_batch_at_once(
+    is_told_a_time: bool, tmp_path: Path
+) -> None:
+    _index(tmp_path, _class_name="LTXPipeline", vae=["diffusers", "AutoencoderKLLTXVideo"])
+    (tmp_path / "vae").mkdir()
+    settings = {"timestep_conditioning": is_told_a_time}
+    (tmp_path / "vae/config.json").write_text(json.dumps(settings))
+
+    source = draft(tmp_path).source
+
+    assert ("pipe.vae.enable_slicing()" in source) is not is_told_a_time
+    assert "def run_batch(" in source
 
 
 def test_draft_takes_the_defaults_of_the_class(loaded: Callable[[str], LoadedPipeline]) -> None:

@@ -34,6 +34,9 @@ NEEDS_MEDIA = re.compile(
     "Variation|Pix2Pix|Refiner|ToWorld|Video(To|2)Video"
 )
 """Names of classes whose image or video is needed although it has a default."""
+LISTS = re.compile(r"list\[(str|\S*Generator)\]", re.IGNORECASE)
+ONE_BY_ONE = ("SkyReelsV2DiffusionForcingPipeline", "WanVACEPipeline")
+"""Classes that say they take several prompts at once, and fail with them."""
 ENLARGES = re.compile("Ups(cale|ample)|SuperResolution|SRP")
 FRAMES, PICTURES = ("frames",), ("images", "image")
 BY_HAND = "write its file by hand (those of `telefuser pipelines` are examples)"
@@ -49,6 +52,7 @@ class Call:
         arguments: All that it takes, with their defaults, `inspect.Parameter.empty` for none.
         result: The field of what it returns that holds the frames or pictures.
         has_sound: It returns sound, too.
+        takes_lists: It takes several prompts at once, each with a generator of its own.
         examples: What its documentation shows.
         code: The source of the class.
     """
@@ -57,6 +61,7 @@ class Call:
     arguments: Arguments
     result: str
     has_sound: bool
+    takes_lists: bool
     examples: str
     code: str
 
@@ -133,6 +138,7 @@ def call_of(pipeline_class: Any) -> Call:
         arguments=arguments,
         result=result,
         has_sound="audio" in fields,
+        takes_lists=_takes_lists(pipeline_class),
         examples=pipeline_class.__call__.__doc__ or "",
         code=inspect.getsource(pipeline_class),
     )
@@ -152,6 +158,14 @@ def _arguments(pipeline_class: Any) -> Arguments:
         for each in parameters
         if each.name != "self" and each.kind not in variadic
     }
+
+
+def _takes_lists(pipeline_class: Any) -> bool:
+    parameters = inspect.signature(pipeline_class.__call__).parameters
+    return pipeline_class.__name__ not in ONE_BY_ONE and all(
+        name in parameters and LISTS.search(str(parameters[name].annotation))
+        for name in ("prompt", "generator")
+    )
 
 
 def _check(name: str, arguments: Arguments) -> None:

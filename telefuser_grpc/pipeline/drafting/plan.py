@@ -22,7 +22,9 @@ IN_FULL = re.compile(
 )
 """How the examples of a class load a part that keeps full precision."""
 FULL_AUTOENCODERS = ("AutoencoderKLWan",)
+TEXT_KINDS = ("t2v", "t2i")
 GB = 1e9
+LARGE = 20 * GB
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +36,8 @@ class Plan:
         has_one_size: It can make no other.
         float32: The parts that keep full precision.
         sound: The part that knows the sample rate of the sound; "" for a silent model.
+        together: How many tasks it may make at once; 1 where the class takes one.
+        decodes_slices: What it makes together can be decoded one by one.
     """
 
     name: str
@@ -49,6 +53,8 @@ class Plan:
     float32: tuple[str, ...]
     memory: str
     sound: str
+    together: int
+    decodes_slices: bool
 
     @property
     def sizes(self) -> dict[str, Size]:
@@ -85,6 +91,8 @@ def plan_of(model: Model) -> Plan:
         float32=tuple(_in_full(model, call)),
         memory=_memory(model),
         sound="vocoder" if call.has_sound and "vocoder" in model.parts else "",
+        together=_together(model, call, kinds),
+        decodes_slices=_decodes_slices(model),
     )
 
 
@@ -99,6 +107,24 @@ def _kinds(model: Model, call: Call) -> tuple[str, ...]:
         return kinds
     wrong = "i2v" if model.denoiser["pos_embed_seq_len"] else "fl2v"  # it sees two pictures, or one
     return tuple(kind for kind in kinds if kind != wrong)
+
+
+def _together(model: Model, call: Call, kinds: tuple[str, ...]) -> int:
+    """Returns how many tasks to make at once, of words alone: pictures and clips differ in size."""
+    if not call.takes_lists or call.has_sound or not set(kinds) <= set(TEXT_KINDS):
+        return 1
+    if not call.makes_video:
+        return 8
+    return 2 if max(model.weight_bytes.values(), default=0) > LARGE else 4
+
+
+def _decodes_slices(model: Model) -> bool:
+    """Tells whether the autoencoder can; those that are told a time mix the slices up."""
+    import diffusers
+
+    autoencoder = getattr(diffusers, model.parts.get("vae", ""), None)
+    is_told_a_time = model.autoencoder.get("timestep_conditioning")
+    return hasattr(autoencoder, "enable_slicing") and not is_told_a_time
 
 
 def _in_full(model: Model, call: Call) -> Iterator[str]:

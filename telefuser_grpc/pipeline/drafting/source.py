@@ -16,9 +16,8 @@ from telefuser_grpc.pipeline.drafting.layout import (
     text,
     tuple_of,
 )
-from telefuser_grpc.pipeline.drafting.plan import Plan
+from telefuser_grpc.pipeline.drafting.plan import TEXT_KINDS, Plan
 
-TEXT_KINDS = ("t2v", "t2i")
 REQUIRED = {
     "i2v": ("first_image_path",),
     "i2i": ("first_image_path",),
@@ -33,6 +32,8 @@ def source_of(plan: Plan) -> str:
     """Returns the text of a file, as ruff format would lay it out."""
     opening = [*_opening(plan), "", *_contract(plan)]
     functions = [_loading(plan), _run(plan)]
+    if _has_batch(plan):
+        functions[1:] = [_run_of_one(plan), _run_batch(plan)]
     if _media_kinds(plan):
         functions.append(_media(plan))
     return "\n\n\n".join("\n".join(each) for each in (opening, *functions)) + "\n"
@@ -44,6 +45,10 @@ def _media_kinds(plan: Plan) -> list[str]:
 
 def _has_text(plan: Plan) -> bool:
     return any(kind in TEXT_KINDS for kind in plan.kinds)
+
+
+def _has_batch(plan: Plan) -> bool:
+    return plan.together > 1
 
 
 def _opening(plan: Plan) -> Iterator[str]:
@@ -59,7 +64,13 @@ def _opening(plan: Plan) -> Iterator[str]:
         yield ""
         yield from paragraph(
             f"These arguments of the class keep their defaults: {', '.join(left)}. To offer one, "
-            "declare it among the parameters and pass it on in `run`."
+            f"declare it among the parameters and pass it on in `{_where(plan)}`."
+        )
+    if _has_batch(plan):
+        yield ""
+        yield from paragraph(
+            "Several tasks are made in one call of the class, as it offers. Take `batch` out if a "
+            "result then differs from that of the task alone."
         )
     yield '"""'
     yield ""
@@ -72,10 +83,14 @@ def _opening(plan: Plan) -> Iterator[str]:
     yield from _constants(plan)
 
 
+def _where(plan: Plan) -> str:
+    return "run_batch" if _has_batch(plan) else "run"
+
+
 def _imports(plan: Plan) -> Iterator[str]:
     if _has_strength(plan):
         yield "import math"
-    yield "from collections.abc import Mapping"
+    yield f"from collections.abc import Mapping{', Sequence' if _has_batch(plan) else ''}"
     yield "from typing import Any"
     yield ""
     yield f"from diffusers import {plan.class_name}"
@@ -113,10 +128,11 @@ def _constants(plan: Plan) -> Iterator[str]:
 
 
 def _contract(plan: Plan) -> Iterator[str]:
-    """Writes what several kinds have in common once, above."""
-    is_alone = len(plan.kinds) == 1
-    if not is_alone:
+    """Writes above what is named more than once: what several kinds have in common, or a batch."""
+    if len(plan.kinds) > 1:
         yield from spread("PARAMETERS = {", common_parameters(plan), "}")
+    elif _has_batch(plan):
+        yield from spread("PARAMETERS = {", _all_parameters(plan), "}")
     kinds = ", ".join(text(kind) for kind in plan.kinds)
     entries = (
         '"contract_version": "v1"',
@@ -134,35 +150,79 @@ def _task(plan: Plan, kind: str) -> str:
             f'"required_inputs": [{", ".join(text(name) for name in required)}]',
             '"optional_inputs": []',
         ]
-    return "\n".join(spread(f'"{kind}": {{', [*entries, _parameters(plan, kind)], "}"))
+    entries.append(_parameters(plan, kind))
+    if _has_batch(plan):
+        entries.append(f'"batch": declare.batch(PARAMETERS, max_size={plan.together})')
+    return "\n".join(spread(f'"{kind}": {{', entries, "}"))
 
 
 def _parameters(plan: Plan, kind: str) -> str:
     own = parameters_of(plan, kind)
-    if len(plan.kinds) == 1:
-        return "\n".join(spread('"parameters": {', [*common_parameters(plan), *own], "}"))
-    if not own:
+    if _has_batch(plan) or (len(plan.kinds) > 1 and not own):
         return '"parameters": PARAMETERS'
+    if len(plan.kinds) == 1:
+        return "\n".join(spread('"parameters": {', _all_parameters(plan), "}"))
     return "\n".join(spread('"parameters": {', ["**PARAMETERS", *own], "}"))
+
+
+def _all_parameters(plan: Plan) -> list[str]:
+    """Returns the entries of a file's only kind."""
+    return [*common_parameters(plan), *parameters_of(plan, plan.kinds[0])]
 
 
 def _loading(plan: Plan) -> Iterator[str]:
     parameters = ["parallelism: int", "options: ModelOptions"]
     yield from bracketed("def get_pipeline(", parameters, f") -> {plan.class_name}:")
-    yield '    """Load the model."""'
+    slices = _has_batch(plan) and plan.decodes_slices
+    yield (
+        '    """Load the model."""'
+        if not slices
+        else ('    """Load the model; what is made together is decoded one by one."""')
+    )
     arguments = [plan.class_name, "MODEL", "options", "parallelism=parallelism"]
     if plan.float32:
         arguments.append(f"float32={tuple_of(plan.float32)}")
-    yield from bracketed("return load_model(", arguments, ")", indent=1)
+    if not slices:
+        yield from bracketed("return load_model(", arguments, ")", indent=1)
+        return
+    yield from bracketed("pipe = load_model(", arguments, ")", indent=1)
+    yield "    pipe.vae.enable_slicing()"
+    yield "    return pipe"
 
 
-def _run(plan: Plan) -> Iterator[str]:
+def _run_of_one(plan: Plan) -> Iterator[str]:
+    yield from _run_head(plan)
+    yield "    return run_batch(pipe, [request], [context])[0]"
+
+
+def _run_batch(plan: Plan) -> Iterator[str]:
+    parameters = [
+        f"pipe: {plan.class_name}",
+        "requests: Sequence[Mapping[str, Any]]",
+        "contexts: Sequence[Any]",
+    ]
+    yield from bracketed("def run_batch(", parameters, ") -> list[dict[str, Any]]:")
+    yield '    """Serve requests that agree in the keys of `batch`."""'
+    yield "    shared = requests[0]"
+    yield from _size(plan)
+    several, one, entries = "images", "image", '"image": image'
+    if plan.call.makes_video:
+        several, one, entries = "clips", "frames", '"frames": frames, "fps": FPS'
+    yield from spread(f"{several} = pipe(", _arguments(plan), f").{plan.call.result}", indent=1)
+    yield f"    return [{{{entries}}} for {one} in {several}]"
+
+
+def _run_head(plan: Plan) -> Iterator[str]:
     parameters = [f"pipe: {plan.class_name}", "request: Mapping[str, Any]", "context: Any"]
     yield from bracketed("def run(", parameters, ") -> dict[str, Any]:")
     yield '    """Serve one request."""'
+
+
+def _run(plan: Plan) -> Iterator[str]:
+    yield from _run_head(plan)
     yield from _size(plan)
     if _has_strength(plan):
-        yield '    strength = request["strength"]'
+        yield f'    strength = {_request(plan)}["strength"]'
     result = f").{plan.call.result}[0]"
     what = "frames" if plan.call.makes_video else "image"
     if plan.sound:
@@ -187,7 +247,9 @@ def _size(plan: Plan) -> Iterator[str]:
 
 def _tabled(plan: Plan) -> str:
     """A clip's resolution is a name, for which SIZES says what it is in pixels."""
-    request = '{**request, "resolution": ""}' if plan.call.makes_video else "request"
+    request = _request(plan)
+    if plan.call.makes_video:
+        request = f'{{**{request}, "resolution": ""}}'
     return f"tabled_size({request}, SIZES, multiple={plan.multiple})"
 
 
@@ -196,7 +258,7 @@ def _arguments(plan: Plan) -> Iterator[str]:
         yield "**media"
     for name in ("prompt", "negative_prompt"):
         if plan.has(name):
-            yield f'{name}=request["{name}"]'
+            yield f"{name}={_of_each(plan, name)}"
     if plan.call.takes_size:
         yield from ("width=width", "height=height")
     if _counts(plan):
@@ -204,7 +266,7 @@ def _arguments(plan: Plan) -> Iterator[str]:
     yield from (f"{name}=FPS" for name in ("frame_rate", "fps") if plan.has(name))
     yield from _denoising(plan)
     if plan.has("generator"):
-        yield 'generator=declare.generator(request["seed"])'
+        yield f"generator={_of_each(plan, 'seed', call='declare.generator')}"
     if plan.has("output_type"):
         yield f'output_type="{"np" if plan.call.makes_video else "pil"}"'
 
@@ -215,10 +277,10 @@ def _denoising(plan: Plan) -> Iterator[str]:
     for name in PASSED_ON:
         if plan.call.number(name) is None:
             continue
+        value = f'{_request(plan)}["{name}"]'
         if name == "num_inference_steps" and _has_strength(plan):
-            yield f'{name}=max(request["{name}"], math.ceil(1 / strength))'
-        else:
-            yield f'{name}=request["{name}"]'
+            value = f"max({value}, math.ceil(1 / strength))"
+        yield f"{name}={value}"
 
 
 def _counts(plan: Plan) -> bool:
@@ -232,9 +294,21 @@ def _has_strength(plan: Plan) -> bool:
 
 def _frames(plan: Plan) -> str:
     if plan.frames.every == 1:
-        return 'request["num_frames"]'
+        return f'{_request(plan)}["num_frames"]'
     every = "" if plan.frames.every == 4 else f", every={plan.frames.every}"
-    return f"frame_count(request, fps=FPS{every})"
+    return f"frame_count({_request(plan)}, fps=FPS{every})"
+
+
+def _request(plan: Plan) -> str:
+    """Returns the name of what holds the values that a batch agrees in."""
+    return "shared" if _has_batch(plan) else "request"
+
+
+def _of_each(plan: Plan, name: str, *, call: str = "") -> str:
+    """Returns a value of the request, or a list with that of each request of a batch."""
+    value = f'{"each" if _has_batch(plan) else "request"}["{name}"]'
+    value = f"{call}({value})" if call else value
+    return f"[{value} for each in requests]" if _has_batch(plan) else value
 
 
 def _media(plan: Plan) -> Iterator[str]:
