@@ -378,6 +378,21 @@ def test_idle_replica_shows_no_progress(end: Callable[[Task], Task], service: Se
     assert progress(service) == {}
 
 
+def test_replica_shows_the_progress_of_a_batch_when_a_member_has_left(service: Service) -> None:
+    members = [started(make_task()) for _ in range(3)]
+    for task in members:
+        service.metrics.task_changed(task)
+    for task in members:
+        service.metrics.task_advanced(task.id, Progress(step=1, steps=4))
+
+    service.metrics.task_changed(ended(members[2], TaskState.FAILED))
+    left = progress(service)
+    for task in members[:2]:
+        service.metrics.task_advanced(task.id, Progress(step=2, steps=4))
+
+    assert (left, progress(service)) == ({"0": 0.25}, {"0": 0.5})
+
+
 def test_progress_without_known_steps_is_none(service: Service) -> None:
     task = started(make_task(), replica=3)
     service.metrics.task_changed(task)
