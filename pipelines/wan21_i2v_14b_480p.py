@@ -12,7 +12,7 @@ from telefuser_grpc.pipeline import parameters as declare
 from telefuser_grpc.pipeline.media import read_image
 from telefuser_grpc.pipeline.models import load_model
 from telefuser_grpc.pipeline.options import ModelOptions
-from telefuser_grpc.pipeline.sizes import check_shape, fitted, frame_count, size_of
+from telefuser_grpc.pipeline.sizes import fitted, frame_count, size_of
 
 MODEL = "Wan-AI/Wan2.1-I2V-14B-480P-Diffusers"
 MEMORY = "weights 47 GB in bfloat16; 33 GB, the denoiser's, with TELEFUSER_OFFLOAD=model"
@@ -28,6 +28,8 @@ PIPELINE_CONTRACT = {
             "media_type": "video",
             "required_inputs": ["first_image_path"],
             "optional_inputs": [],
+            "input_limits": {"first_image_path": {"max_aspect_ratio": 8}},
+            "max_pixels": 854 * 480,
             "parameters": {
                 "prompt": declare.prompt(example="The cat lifts its head and yawns"),
                 "negative_prompt": declare.negative_prompt(),
@@ -62,7 +64,6 @@ def get_pipeline(parallelism: int, options: ModelOptions) -> WanImageToVideoPipe
 def run(pipe: WanImageToVideoPipeline, request: Mapping[str, Any], context: Any) -> dict[str, Any]:
     """Serve one request."""
     image = read_image(request["first_image_path"])
-    check_shape(image, "first_image_path")
     width, height = size_of(request, multiple=16, like=image)
     frames = pipe(
         image=fitted(image, (width, height)),

@@ -31,6 +31,8 @@ PIPELINE_CONTRACT = {
             "media_type": "video",
             "required_inputs": ["ref_video_path"],
             "optional_inputs": [],
+            "input_limits": {"ref_video_path": {"max_aspect_ratio": 8}},
+            "max_pixels": 1280 * 720,
             "parameters": {
                 "prompt": declare.prompt(example="The same street in deep snow"),
                 "negative_prompt": declare.negative_prompt(),

@@ -12,7 +12,7 @@ from telefuser_grpc.pipeline import parameters as declare
 from telefuser_grpc.pipeline.media import read_image
 from telefuser_grpc.pipeline.models import load_model
 from telefuser_grpc.pipeline.options import ModelOptions
-from telefuser_grpc.pipeline.sizes import check_shape, fitted, frame_count, size_of
+from telefuser_grpc.pipeline.sizes import fitted, frame_count, size_of
 
 MODEL = "Wan-AI/Wan2.2-I2V-A14B-Diffusers"
 MEMORY = "weights 69 GB in bfloat16; 29 GB, an expert's, with TELEFUSER_OFFLOAD=model"
@@ -29,6 +29,8 @@ PIPELINE_CONTRACT = {
             "media_type": "video",
             "required_inputs": ["first_image_path", "last_image_path"],
             "optional_inputs": [],
+            "input_limits": {"first_image_path": {"max_aspect_ratio": 8}},
+            "max_pixels": 1280 * 720,
             "parameters": {
                 "prompt": declare.prompt(example="The flower opens"),
                 "negative_prompt": declare.negative_prompt(),
@@ -65,7 +67,6 @@ def get_pipeline(parallelism: int, options: ModelOptions) -> WanImageToVideoPipe
 def run(pipe: WanImageToVideoPipeline, request: Mapping[str, Any], context: Any) -> dict[str, Any]:
     """Serve one request."""
     first = read_image(request["first_image_path"])
-    check_shape(first, "first_image_path")
     width, height = size_of(request, multiple=16, like=first)
     frames = pipe(
         image=fitted(first, (width, height)),

@@ -15,7 +15,7 @@ from telefuser_grpc.pipeline.adapters import find_adapter
 from telefuser_grpc.pipeline.media import read_image
 from telefuser_grpc.pipeline.models import load_model
 from telefuser_grpc.pipeline.options import ModelOptions
-from telefuser_grpc.pipeline.sizes import check_shape, fitted, frame_count, size_of
+from telefuser_grpc.pipeline.sizes import fitted, frame_count, size_of
 
 MODEL = "Wan-AI/Wan2.2-I2V-A14B-Diffusers"
 ADAPTERS = "lightx2v/Wan2.2-Lightning"
@@ -46,12 +46,16 @@ PIPELINE_CONTRACT = {
             "media_type": "video",
             "required_inputs": ["first_image_path"],
             "optional_inputs": ["last_image_path"],
+            "input_limits": {"first_image_path": {"max_aspect_ratio": 8}},
+            "max_pixels": 1280 * 720,
             "parameters": PARAMETERS,
         },
         "fl2v": {
             "media_type": "video",
             "required_inputs": ["first_image_path", "last_image_path"],
             "optional_inputs": [],
+            "input_limits": {"first_image_path": {"max_aspect_ratio": 8}},
+            "max_pixels": 1280 * 720,
             "parameters": PARAMETERS,
         },
     },
@@ -80,7 +84,6 @@ def get_pipeline(parallelism: int, options: ModelOptions) -> WanImageToVideoPipe
 def run(pipe: WanImageToVideoPipeline, request: Mapping[str, Any], context: Any) -> dict[str, Any]:
     """Serve one request."""
     first = read_image(request["first_image_path"])
-    check_shape(first, "first_image_path")
     width, height = size_of(request, multiple=16, like=first)
     last = request.get("last_image_path")
     frames = pipe(

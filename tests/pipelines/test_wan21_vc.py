@@ -10,8 +10,14 @@ from tests.pipelines.serving import Served, serve
 
 pytest.importorskip("diffusers")
 
-FILM = "data:video/mp4;base64," + base64.b64encode(mp4(frames=6, width=64, height=48)).decode()
-CLIP = {"ref_video_path": FILM, "width": 64, "num_frames": 5, "num_inference_steps": 4}
+FILM = "data:video/mp4;base64," + base64.b64encode(mp4(frames=6, width=80, height=64)).decode()
+CLIP = {
+    "ref_video_path": FILM,
+    "width": 80,
+    "height": 64,
+    "num_frames": 5,
+    "num_inference_steps": 4,
+}
 
 
 @pytest.fixture(scope="module")
@@ -23,10 +29,10 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         yield served
 
 
-def test_clip_is_shaped_like_the_one_that_was_given(served: Served) -> None:
+def test_clip_has_the_size_and_frames_that_were_asked(served: Served) -> None:
     made = served.make(**CLIP)
 
-    assert made.frames == [(64, 48)] * 5
+    assert made.frames == [(80, 64)] * 5
     assert made.fps == 16
     assert made.steps == [1, 2, 3], "strength leaves out the first of four steps"
 

@@ -19,6 +19,7 @@ CLIP = {
     "first_image_path": as_data(still(width=60, height=85)),
     "last_image_path": as_data(still(width=33, height=21)),
     "width": 64,
+    "height": 96,
     "num_frames": 5,
     "num_inference_steps": 3,
 }
@@ -33,7 +34,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         yield served
 
 
-def test_clip_is_shaped_like_the_first_picture(served: Served) -> None:
+def test_clip_has_the_size_and_frames_that_were_asked(served: Served) -> None:
     made = served.make(**CLIP)
 
     assert made.frames == [(64, 96)] * 5

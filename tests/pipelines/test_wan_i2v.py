@@ -16,7 +16,13 @@ def picture(*, width: int, height: int) -> str:
 
 
 TALL = picture(width=60, height=85)
-CLIP = {"first_image_path": TALL, "width": 64, "num_frames": 5, "num_inference_steps": 3}
+CLIP = {
+    "first_image_path": TALL,
+    "width": 64,
+    "height": 96,
+    "num_frames": 5,
+    "num_inference_steps": 3,
+}
 MODELS = {
     "wan21_i2v_14b_480p.py": "save_wan21_i2v",
     "wan21_i2v_14b_720p.py": "save_wan21_i2v",
@@ -35,19 +41,13 @@ def served(
         yield served
 
 
-def test_clip_is_shaped_like_the_picture(served: Served) -> None:
+def test_clip_has_the_size_and_frames_that_were_asked(served: Served) -> None:
     made = served.make(**CLIP)
 
     assert made.frames == [(64, 96)] * 5
     assert made.fps == 16
     assert made.steps == [1, 2, 3]
     assert "preview" in {event.name for event in made.events}
-
-
-def test_exact_size_goes_before_the_shape_of_the_picture(served: Served) -> None:
-    made = served.make(**CLIP | {"height": 64, "num_inference_steps": 1})
-
-    assert made.frames == [(64, 64)] * 5
 
 
 def test_same_seed_gives_the_same_bytes_whatever_ran_before(served: Served) -> None:
@@ -76,8 +76,16 @@ def test_frames_that_the_model_cannot_make_are_refused(served: Served) -> None:
 def test_picture_that_is_a_line_is_refused_with_what_to_do(served: Served) -> None:
     line = picture(width=90, height=10)
 
-    task = served.post(**CLIP | {"first_image_path": line}).json()
+    answer = served.post(**CLIP | {"first_image_path": line})
 
-    error = str(served.follow(task["task_id"])[-1].data["error"])
-    assert "first_image_path" in error
-    assert "more than 8 times as long as wide; cut it" in error
+    assert answer.status_code == 400
+    fault = "first_image_path: is 90x10, at most 8 times as long as wide allowed; cut it"
+    assert answer.json()["detail"] == fault
+
+
+def test_size_beyond_what_the_model_makes_is_refused_with_one_that_fits(served: Served) -> None:
+    answer = served.post(**CLIP | {"width": 1280, "height": 1280})
+
+    assert answer.status_code == 422
+    assert answer.json()["detail"][0]["loc"] == ["body", "width"]
+    assert "times height must be at most" in answer.json()["detail"][0]["msg"]
