@@ -1,14 +1,17 @@
 """Qwen-Image-Edit, 20 billion parameters: changes one picture as told, or joins up to three.
 
-A result has a megapixel in the shape of the last picture, unless a size is asked.
+A result has a megapixel in the shape of the last picture, unless a size is asked. The model's
+processor is built on torchvision, which is installed by itself: that for the torch that is here.
 """
 
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from diffusers import QwenImageEditPlusPipeline
 
 from telefuser_grpc.pipeline import parameters as declare
+from telefuser_grpc.pipeline.checkpoint import ModelUnusable
 from telefuser_grpc.pipeline.media import read_image
 from telefuser_grpc.pipeline.models import load_model
 from telefuser_grpc.pipeline.options import ModelOptions
@@ -17,7 +20,7 @@ from telefuser_grpc.pipeline.sizes import check_shape, size_of
 
 MODEL = "Qwen/Qwen-Image-Edit-2511"
 MEMORY = "58 GB in bfloat16, 42 GB with TELEFUSER_OFFLOAD=model, 21 GB with int8 as well"
-TESTED = "in process, with tiny random weights: its processor needs torchvision"
+TESTED = "in process, with tiny random weights; served where there is torchvision"
 PICTURES = ("first_image_path", "image_2", "image_3")
 
 TASK = {
@@ -47,6 +50,7 @@ PIPELINE_CONTRACT = {
 
 def get_pipeline(parallelism: int, options: ModelOptions) -> QwenImageEditPlusPipeline:
     """Load the model."""
+    _check_torchvision()
     return load_model(QwenImageEditPlusPipeline, MODEL, options, parallelism=parallelism)
 
 
@@ -72,6 +76,22 @@ def run(
         callback_on_step_end=token_previews(context, aspect=width / height),
     ).images
     return {"images": images}
+
+
+def _check_torchvision() -> None:
+    """Say what to install where the model's processor could not be read."""
+    version = torch.__version__.partition("+")[0]
+    index = "" if torch.version.cuda else " --index-url https://download.pytorch.org/whl/cpu"
+    remedy = f"`pip install torchvision torch=={version}{index}`"
+    try:
+        import torchvision  # noqa: F401
+    except ImportError as error:
+        raise ModelUnusable(f"Qwen-Image-Edit needs torchvision: run {remedy}") from error
+    except RuntimeError as error:
+        raise ModelUnusable(
+            "Qwen-Image-Edit needs torchvision, and the one that is here was built for another "
+            f"torch: run `pip uninstall torchvision`, and then {remedy}"
+        ) from error
 
 
 def _size(request: Mapping[str, Any], *, like: Any) -> tuple[int, int] | None:

@@ -1,8 +1,11 @@
 """Qwen-Image-Edit: its contract, and a run of the real class with a tiny model.
 
-Its processor cannot be read from a directory without torchvision, so the file is not served here.
+Its processor cannot be read from a directory without torchvision: the file is served where that is.
 """
 
+import base64
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -12,12 +15,15 @@ from PIL import Image
 
 from telefuser_grpc.domain.contract import PipelineContract
 from telefuser_grpc.errors import InvalidFields, MissingInputs, TaskCancelled
+from telefuser_grpc.pipeline.checkpoint import ModelUnusable
 from telefuser_grpc.pipeline.context import JobContext
 from telefuser_grpc.pipeline.diffusers_hooks import hooked
 from telefuser_grpc.pipeline.loader import import_file
 from telefuser_grpc.pipeline.options import ModelOptions
+from tests.fakes.media_files import still
 from tests.fakes.pipelines import Watcher
 from tests.fakes.service import ROOT
+from tests.pipelines.serving import Served, serve
 
 torch = pytest.importorskip("torch")
 diffusers = pytest.importorskip("diffusers")
@@ -171,9 +177,53 @@ def test_picture_that_is_a_line_is_told_by_its_field(
 
 def test_model_is_loaded_as_its_class(file: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(file, "load_model", lambda *given, **named: (*given, named))
+    monkeypatch.setitem(sys.modules, "torchvision", ModuleType("torchvision"))
     options = ModelOptions()
 
     loaded = file.get_pipeline(2, options)
 
     wanted = (diffusers.QwenImageEditPlusPipeline, file.MODEL, options, {"parallelism": 2})
     assert loaded == wanted
+
+
+def test_start_without_torchvision_says_what_to_install(
+    file: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "torchvision", None)
+
+    with pytest.raises(ModelUnusable, match=r"needs torchvision: run `pip install torchvision"):
+        file.get_pipeline(1, ModelOptions())
+
+
+def test_start_with_a_torchvision_for_another_torch_says_so(
+    file: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "torchvision.py").write_text("raise RuntimeError('no operator torchvision::nms')")
+    monkeypatch.delitem(sys.modules, "torchvision", raising=False)
+    monkeypatch.syspath_prepend(tmp_path)
+
+    with pytest.raises(ModelUnusable, match=r"another torch: run `pip uninstall torchvision`"):
+        file.get_pipeline(1, ModelOptions())
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    pytest.importorskip("torchvision")
+    from tests.pipelines.tiny.qwen import save_qwen_image_edit
+
+    folder = tmp_path_factory.mktemp("qwen_image_edit")
+    with serve("qwen_image_edit.py", folder, save_qwen_image_edit) as served:
+        yield served
+
+
+def test_edit_is_served(served: Served) -> None:
+    """One run only: to the class, and here to it alone, a picture is a megapixel."""
+    picture = "data:image/png;base64," + base64.b64encode(still(width=64, height=32)).decode()
+
+    made = served.make(
+        first_image_path=picture, width=80, height=64, num_inference_steps=2, task="edit"
+    )
+
+    assert made.picture == ("PNG", (80, 64))
+    assert made.steps == [1, 2]
+    assert "preview" in {event.name for event in made.events}

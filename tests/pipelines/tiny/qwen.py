@@ -8,6 +8,7 @@ from diffusers import (
     AutoencoderKL,
     AutoencoderKLQwenImage,
     FlowMatchEulerDiscreteScheduler,
+    QwenImageEditPlusPipeline,
     QwenImagePipeline,
     QwenImageTransformer2DModel,
     ZImagePipeline,
@@ -18,6 +19,9 @@ from transformers import (
     Qwen2_5_VLConfig,
     Qwen2_5_VLForConditionalGeneration,
     Qwen2Tokenizer,
+    Qwen2VLImageProcessor,
+    Qwen2VLProcessor,
+    Qwen2VLVideoProcessor,
     Qwen3Config,
     Qwen3Model,
 )
@@ -34,6 +38,19 @@ SPECIAL = (PAD, "<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|
 def save_qwen_image(folder: Path) -> None:
     """Writes a text-to-image model that makes multiples of 16."""
     QwenImagePipeline(**qwen_parts()).save_pretrained(folder)
+
+
+def save_qwen_image_edit(folder: Path) -> None:
+    """Writes an editing model; needs torchvision."""
+    parts = qwen_parts()
+    small = {"shortest_edge": 56 * 56, "longest_edge": 56 * 56}
+    processor = Qwen2VLProcessor(
+        image_processor=Qwen2VLImageProcessor(size=small),
+        tokenizer=parts["tokenizer"],
+        video_processor=Qwen2VLVideoProcessor(size=small),
+        chat_template=CHAT,
+    )
+    QwenImageEditPlusPipeline(**parts, processor=processor).save_pretrained(folder)
 
 
 def save_z_image(folder: Path) -> None:
