@@ -12,7 +12,10 @@ from telefuser_grpc.domain.job import Job
 
 NAME = "run_with_file"
 BATCH_NAME = "run_batch"
-NO_ENTRY_POINT = "Pipeline file must define run_with_file(...) for service execution"
+NO_ENTRY_POINT = (
+    "Pipeline file must define run_with_file(...) for service execution, or run(pipeline, request, "
+    "context)"
+)
 IMAGE_NAMES = ("image", "input_image")
 IMAGE_PATHS = ("first_image_path", "image_path")
 TASK_ID_NAMES = ("req_id", "request_id")
@@ -69,7 +72,7 @@ def choose_entry(module: ModuleType, contract: PipelineContract) -> Entry | None
     takes_context = callable(run) and _takes_context(run)
     with_file = getattr(module, contract.entrypoints.get(NAME, NAME), None)
     function = with_file if callable(with_file) and not takes_context else run
-    if not callable(function):
+    if not callable(function) or (function is run and _lacks_context(run)):
         return None
     together = getattr(module, contract.entrypoints.get(BATCH_NAME, BATCH_NAME), None)
     return Entry(
@@ -114,6 +117,11 @@ def _takes_context(function: Callable[..., Any]) -> bool:
     parameters = inspect.signature(function).parameters.values()
     names = [each.name.strip("_") for each in parameters if each.kind <= each.POSITIONAL_OR_KEYWORD]
     return len(names) == 3 and (names[1] == "request" or names[2] in ("context", "ctx"))
+
+
+def _lacks_context(function: Callable[..., Any]) -> bool:
+    names = [name.strip("_") for name in inspect.signature(function).parameters]
+    return names[1:] == ["request"]
 
 
 def _aliases(named: list[str], fields: Mapping[str, Any], ppl_config: Any) -> dict[str, Any]:

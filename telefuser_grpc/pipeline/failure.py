@@ -3,6 +3,7 @@
 import re
 import sys
 import traceback
+from pathlib import Path
 
 from telefuser_grpc.errors import OutOfMemory, PipelineFailed, TaskFailed
 
@@ -23,6 +24,16 @@ def public_message(error: BaseException) -> str:
     name = type(error).__name__
     message = f"{name}: {text}" if text else name
     return message if len(message) <= MESSAGE_LENGTH else f"{message[: MESSAGE_LENGTH - 1]}…"
+
+
+def told_of_file(error: BaseException, path: Path) -> str:
+    """Returns what an author is told of an error of their file: with the line it passed last."""
+    place = str(path.absolute())
+    lines = [each.lineno for each in traceback.extract_tb(error.__traceback__) if each[0] == place]
+    if isinstance(error, SyntaxError) and error.filename == place:
+        lines.append(error.lineno)
+    where = f" (line {lines[-1]})" if lines else ""
+    return f"{path.name}: {public_message(error)}{where}"
 
 
 def failure_of(error: BaseException) -> TaskFailed:

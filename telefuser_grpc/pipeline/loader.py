@@ -16,9 +16,10 @@ import structlog
 from telefuser_grpc.domain.contract import PipelineContract
 from telefuser_grpc.domain.contract_shape import ContractError
 from telefuser_grpc.domain.kinds import DEFAULT_INPUTS
+from telefuser_grpc.pipeline.contract_doubts import doubts
 from telefuser_grpc.pipeline.diffusers_hooks import diffusers_pipelines
 from telefuser_grpc.pipeline.entry import NO_ENTRY_POINT, Entry, choose_entry
-from telefuser_grpc.pipeline.failure import public_message
+from telefuser_grpc.pipeline.failure import public_message, told_of_file
 from telefuser_grpc.pipeline.options import ModelOptions
 
 CONTRACT_FUNCTIONS = ("get_pipeline_contract", "get_pipeline_manifest")
@@ -86,7 +87,7 @@ def load(
         sys.modules.pop(module.__name__, None)
         if isinstance(error, PipelineLoadError | KeyboardInterrupt):
             raise
-        raise PipelineLoadError(f"{path.name}: {public_message(error)}") from error
+        raise PipelineLoadError(told_of_file(error, path)) from error
     return LoadedPipeline(
         module=module, pipeline=pipeline, contract=contract, entry=entry, runner=runner
     )
@@ -107,13 +108,18 @@ def import_file(path: Path) -> ModuleType:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
         del sys.modules[name]
-        raise PipelineLoadError(f"{path.name}: {public_message(error)}") from error
+        raise PipelineLoadError(told_of_file(error, path)) from error
     return module
 
 
 def declared_contract(module: ModuleType, *, stem: str) -> PipelineContract | None:
     """Returns the contract that a file declares, if it does. Raises PipelineLoadError."""
-    declared = _declaration(module)
+    return _parse(_declaration(module), stem=stem)
+
+
+def _parse(
+    declared: Mapping[str, Any] | PipelineContract | None, *, stem: str
+) -> PipelineContract | None:
     if declared is None or isinstance(declared, PipelineContract):
         return declared
     try:
@@ -123,7 +129,10 @@ def declared_contract(module: ModuleType, *, stem: str) -> PipelineContract | No
 
 
 def _read_contract(module: ModuleType, *, task: str | None, stem: str) -> PipelineContract:
-    contract = declared_contract(module, stem=stem)
+    declared = _declaration(module)
+    contract = _parse(declared, stem=stem)
+    for doubt in doubts(declared):
+        logger.warning("pipeline contract is doubtful", file=f"{stem}.py", doubt=doubt)
     if contract is None:
         return PipelineContract.legacy(_known(task or DEFAULT_TASK), stem=stem)
     if task is not None and task not in contract.tasks:
@@ -192,12 +201,28 @@ def _start(
 
 
 def _understood(build: Callable[..., Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns those arguments that a function takes; a file written for others takes fewer."""
+    """Returns those arguments that a function takes; a file written for others takes fewer.
+
+    Raises:
+        PipelineLoadError: It needs others.
+    """
     parameters = inspect.signature(build).parameters.values()
+    if strange := [
+        each.name for each in parameters if _is_needed(each) and each.name not in wanted
+    ]:
+        raise PipelineLoadError(
+            f"{build.__name__} needs {', '.join(strange)}, which nothing gives: it may take "
+            f"{' and '.join(wanted)}; give others a default"
+        )
     if any(each.kind is each.VAR_KEYWORD for each in parameters):
         return {"parallelism": wanted["parallelism"]}
     names = {each.name for each in parameters}
     return {name: value for name, value in wanted.items() if name in names}
+
+
+def _is_needed(parameter: inspect.Parameter) -> bool:
+    is_rest = parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+    return parameter.default is parameter.empty and not is_rest
 
 
 def _call_first(owner: Any, names: tuple[str, ...], wait: Callable[[Any], Any]) -> None:

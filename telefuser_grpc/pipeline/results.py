@@ -11,6 +11,8 @@ from telefuser_grpc.pipeline.rendering import Audio, Rendering
 
 FRAME_KEYS = ("frames", "video", "images", "image")
 FILE_KEYS = ("output_path", "uri")
+MEASURES = ("inference_time_s", "peak_memory_mb", "peak_memory_gb")
+EXPECTED = {*FRAME_KEYS, *FILE_KEYS, *MEASURES, "metrics", "fps", "audio"}
 DEFAULT_FPS = 16.0
 CLOCK_SLACK_SECONDS = 1.0
 """By how much the clock of a file system may be behind."""
@@ -41,10 +43,13 @@ def read_result(result: Any, job: Job, *, measured: Measured, fps: float | None)
     """
     extras = result if isinstance(result, Mapping) else {}
     pictures, audio = _pictures(result)
+    file = "" if pictures is not None else _written_file(result, job)
+    if pictures is None and not file and job.output_name:
+        _refuse_other_names(extras)
     return Rendering(
         report=_report(extras, measured),
         frames=None if pictures is None else _to_host(_unwrap_batch(pictures)),
-        file="" if pictures is not None else _written_file(result, job),
+        file=file,
         fps=_fps(extras, job, fps),
         audio=None if audio is None else _audio(*audio),
     )
@@ -65,6 +70,14 @@ def check_origin(rendering: Rendering, job: Job, *, since: float) -> None:
         raise OutputInvalid(
             f"The pipeline returned {path.name!r}, which it did not write for this task; write to "
             "output_path"
+        )
+
+
+def _refuse_other_names(extras: Mapping[str, Any]) -> None:
+    if others := [str(name) for name in extras if name not in EXPECTED]:
+        raise OutputInvalid(
+            f"The pipeline returned {', '.join(others)}, and wrote no file; name pictures "
+            "'frames' or 'images', and a file 'output_path'"
         )
 
 
@@ -155,8 +168,7 @@ def _report(extras: Mapping[str, Any], measured: Measured) -> RunReport:
     nested = extras.get("metrics")
     told = {**(nested if isinstance(nested, Mapping) else {}), **extras}
     seconds, mib, gib = (
-        float(told[name]) if _is_positive(told.get(name)) else None
-        for name in ("inference_time_s", "peak_memory_mb", "peak_memory_gb")
+        float(told[name]) if _is_positive(told.get(name)) else None for name in MEASURES
     )
     memory = mib if gib is None or mib is not None else gib * 1024
     return RunReport(

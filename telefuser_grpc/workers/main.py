@@ -16,6 +16,7 @@ from typing import NoReturn
 import structlog
 
 from telefuser_grpc.errors import TaskFailed
+from telefuser_grpc.pipeline.checkpoint import ModelUnusable
 from telefuser_grpc.pipeline.context import RunContext
 from telefuser_grpc.pipeline.encode import encode
 from telefuser_grpc.pipeline.loader import LoadedPipeline, PipelineLoadError, load
@@ -82,6 +83,8 @@ def _load(channel: ReplicaChannel, order: Load) -> LoadedPipeline:
         if order.warmup:
             warm_up(loaded)
     except PipelineLoadError as error:
+        if error.__cause__ and not isinstance(error, ModelUnusable):  # that one says all there is
+            logger.error("pipeline file raised", exc_info=error.__cause__)
         channel.send(LoadFailed(str(error).encode(errors="replace").decode()))
         sys.exit(1)
     try:

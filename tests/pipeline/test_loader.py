@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from telefuser_grpc.pipeline.loader import PipelineLoadError, load
 from tests.fakes.pipelines import write_file
@@ -187,7 +188,18 @@ def test_entry_points_may_have_other_names(tmp_path: Path) -> None:
 
 BROKEN = [
     ("def get_pipeline(): pass", "t2v", "Pipeline file must define run_with_file(...) for service"),
+    (
+        "def get_pipeline(): pass\ndef run(pipeline, request): return request",
+        "t2v",
+        "or run(pipeline, request, context)",
+    ),
     ("def run_with_file(p): pass", "t2v", "Pipeline file must define get_pipeline(...)"),
+    (
+        RUN.replace("(parallelism):", "(config, parallelism, device='cuda'):"),
+        "t2v",
+        "get_pipeline needs config, which nothing gives: it may take parallelism and options; "
+        "give others a default",
+    ),
     (
         RUN + "PIPELINE_CONTRACT = {'supported_tasks': ['t2i'], 'pipeline_name': 'stills'}",
         "t2v",
@@ -211,12 +223,12 @@ BROKEN = [
     ),
     (RUN + "PIPELINE_CONTRACT = {}", None, "Pipeline contract: supported_tasks: name at least one"),
     ("import no_such_module", None, "ModuleNotFoundError: No module named 'no_such_module'"),
-    ("raise SystemExit(3)", None, "SystemExit: 3"),
-    ("def broken(:", None, "SyntaxError"),
+    ("raise SystemExit(3)", None, "SystemExit: 3 (line 1)"),
+    ("x = 1\ndef broken(:", None, "(line 2)"),
     (
         RUN.replace("return {", "raise OSError('no weights in /srv/secret/weights')\n    {"),
         "t2v",
-        "OSError: no weights in <path>",
+        "OSError: no weights in <path> (line 3)",
     ),
     (
         LIFE.replace('EVENTS.append("warmup")', "raise RuntimeError('cold')"),
@@ -240,6 +252,16 @@ def test_a_file_that_cannot_be_served_says_why_without_a_path(
     assert str(tmp_path) not in str(raised.value)
     assert "/srv" not in str(raised.value)
     assert not [name for name in set(sys.modules) - modules if name.startswith("telefuser_ppl_")]
+
+
+def test_a_doubtful_contract_is_told_in_the_log(tmp_path: Path) -> None:
+    source = RUN + "PIPELINE_CONTRACT = {'supported_tasks': ['t2v'], 'pipelin_name': 'walls'}"
+
+    with capture_logs() as lines:
+        load(write_file(tmp_path, source), task=None, parallelism=1).close()
+
+    (told,) = [line for line in lines if line["event"] == "pipeline contract is doubtful"]
+    assert told["doubt"] == "pipelin_name is not known and has no effect; write pipeline_name"
 
 
 def test_an_absent_file_is_named(tmp_path: Path) -> None:

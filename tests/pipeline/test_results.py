@@ -93,6 +93,11 @@ def test_a_file_that_was_only_written_is_the_requested_one(tmp_path: Path, resul
     assert (absent.file, written.file) == ("", str(tmp_path / "t.mp4"))
 
 
+def test_names_that_are_not_understood_are_told_with_those_that_are(tmp_path: Path) -> None:
+    with pytest.raises(OutputInvalid, match=r"returned imgs, and wrote no file; .*'frames' or"):
+        read({"imgs": [1], "fps": 8}, tmp_path)
+
+
 def test_no_file_is_expected_where_none_was_asked_for(tmp_path: Path) -> None:
     rendering = read(None, tmp_path, output_name="", media_type="none")
 

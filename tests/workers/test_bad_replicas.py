@@ -162,7 +162,7 @@ async def test_a_pipeline_that_hangs_in_its_stop_is_killed() -> None:
 @pytest.mark.parametrize(
     ("manners", "why"),
     [
-        ("fails", "unruly_pipeline.py: RuntimeError: no memory left on this device"),
+        ("fails", "unruly_pipeline.py: RuntimeError: no memory left on this device (line 35)"),
         ("hangs", "Replica 1 did not load its pipeline within 3 s"),
         ("vanishes", "Replica 1 exited with status 0"),
         (
@@ -187,7 +187,9 @@ async def test_a_cause_that_all_replicas_share_is_told_once() -> None:
             await pool.contract()
         await _until_lost(pool)
 
-    assert pool.start_failure == "broken_pipeline.py: RuntimeError: the weights are missing"
+    assert pool.start_failure == (
+        "broken_pipeline.py: RuntimeError: the weights are missing (line 9)"
+    )
 
 
 async def test_a_start_waits_until_every_replica_has_loaded() -> None:
