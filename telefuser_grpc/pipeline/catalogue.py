@@ -2,10 +2,11 @@
 
 import ast
 import inspect
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from telefuser_grpc.domain.contract import PipelineContract, TaskContract
 from telefuser_grpc.domain.parameter import Parameter
@@ -17,10 +18,11 @@ COLUMNS = (
     "class",
     "model",
     "tasks, inputs",
-    "parameters (defaults)",
+    "parameters beside the prompt (defaults)",
     "memory",
     "tested",
 )
+LONGEST_DEFAULT = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +31,7 @@ class Entry:
 
     Attributes:
         summary: The first sentence of its docstring.
-        class_name: What its `get_pipeline` returns.
+        class_names: What its `get_pipeline` returns, or what that holds.
         model: The hub id of its weights, "" where they lie beside it.
         memory: What its author says of memory.
         tested: What its author says of how it is tested.
@@ -37,7 +39,7 @@ class Entry:
 
     name: str
     summary: str
-    class_name: str
+    class_names: tuple[str, ...]
     model: str
     memory: str
     tested: str
@@ -67,7 +69,7 @@ def read_entry(path: Path) -> Entry:
     return Entry(
         name=path.name,
         summary=_first_sentence(module.__doc__ or ""),
-        class_name=_class_name(module),
+        class_names=_class_names(module),
         model=getattr(module, "MODEL", ""),
         memory=getattr(module, "MEMORY", ""),
         tested=getattr(module, "TESTED", ""),
@@ -86,10 +88,10 @@ def _row(entry: Entry) -> tuple[str, ...]:
     return (
         f"`{entry.name}`",
         entry.summary,
-        f"`{entry.class_name}`",
+        "<br>".join(f"`{name}`" for name in entry.class_names),
         f"`{entry.model}`" if entry.model else "in the repository",
         "<br>".join(map(_task, tasks)),
-        ", ".join(dict.fromkeys(each for task in tasks for each in _parameters(task))),
+        ", ".join(_parameters(entry.contract)),
         entry.memory,
         entry.tested,
     )
@@ -100,19 +102,41 @@ def _task(task: TaskContract) -> str:
     return " ".join([f"**{task.kind}**", *task.required_inputs, *optional])
 
 
-def _parameters(task: TaskContract) -> Iterator[str]:
-    for name, each in task.parameters.items():
-        if each.exposed and name not in ("prompt", "output_path"):
-            yield name + _default(each)
+def _parameters(contract: PipelineContract) -> list[str]:
+    """Returns each parameter once, with its defaults and the kinds of task that have it."""
+    found: dict[str, dict[str, list[str]]] = {}
+    for task in contract.tasks.values():
+        for name, each in task.parameters.items():
+            if each.exposed and name not in ("prompt", "output_path"):
+                found.setdefault(name, {}).setdefault(_default(each), []).append(task.kind)
+    return [name + _told(defaults, kinds=len(contract.tasks)) for name, defaults in found.items()]
+
+
+def _told(defaults: Mapping[str, Sequence[str]], *, kinds: int) -> str:
+    """Tells of a parameter's defaults, by the kinds that have each; the first is the usual."""
+    usual, *others = defaults
+    told = [usual, *(f"{' '.join(defaults[each])} {each}" for each in others)]
+    having = [kind for each in defaults.values() for kind in each]
+    if len(having) < kinds:
+        told.append(f"{' '.join(having)} only")
+    text = ", ".join(each for each in told if each)
+    return f" ({text})" if text else ""
 
 
 def _default(parameter: Parameter) -> str:
-    return f" ({parameter.default})" if parameter.default not in (None, "") else ""
+    text = "" if parameter.default is None else str(parameter.default)
+    return text if len(text) <= LONGEST_DEFAULT else "…"
 
 
-def _class_name(module: ModuleType) -> str:
+def _class_names(module: ModuleType) -> tuple[str, ...]:
     returned = inspect.signature(module.get_pipeline).return_annotation
-    return returned.__name__ if isinstance(returned, type) else str(returned)
+    if is_dataclass(returned):
+        return tuple(_name(each.type) for each in fields(returned))
+    return (_name(returned),)
+
+
+def _name(annotation: Any) -> str:
+    return annotation.__name__ if isinstance(annotation, type) else str(annotation)
 
 
 def _first_sentence(text: str) -> str:

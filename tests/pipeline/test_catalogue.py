@@ -19,15 +19,19 @@ What nobody reads.
 MODEL = "org/walls"
 MEMORY = "1 GB"
 TESTED = "by hand"
+LONG = "matt, dry, and not too thick"
+SHARED = {"prompt": {}, "seed": {"default": 42}, "finish": {"default": LONG}}
 PIPELINE_CONTRACT = {
     "pipeline_name": "walls",
     "supported_tasks": ["t2i", "i2i"],
     "task_contracts": {
-        "t2i": {"parameters": {"prompt": {}, "steps": {"default": 4}, "style": {}}},
+        "t2i": {"parameters": {**SHARED, "steps": {"default": 4}, "style": {}}},
         "i2i": {
             "required_inputs": ["first_image_path"],
             "optional_inputs": ["last_image_path"],
-            "parameters": {"hidden": {"default": 1, "exposed": False}},
+            "parameters": {
+                **SHARED, "steps": {"default": 2}, "hidden": {"default": 1, "exposed": False}
+            },
         },
     },
 }
@@ -67,9 +71,20 @@ def test_row_has_all_that_a_file_declares(path: Path) -> None:
 
     assert row == (
         "| `walls.py` | Paints walls: red ones. And more | `Walls` | `org/walls` "
-        "| **t2i**<br>**i2i** first_image_path (last_image_path) | steps (4), style | 1 GB "
-        "| by hand |"
+        "| **t2i**<br>**i2i** first_image_path (last_image_path) "
+        "| seed (42), finish (…), steps (4, i2i 2), style (t2i only) | 1 GB | by hand |"
     )
+
+
+def test_class_that_only_holds_others_is_told_by_them(path: Path) -> None:
+    held = "@dataclasses.dataclass\nclass Walls:\n    brick: Brick\n    wood: Wood\n"
+    path.write_text(
+        FILE.replace("MODEL =", "import dataclasses\nMODEL =").replace(
+            "class Walls:\n    pass\n", f"class Brick: ...\nclass Wood: ...\n{held}"
+        )
+    )
+
+    assert "| `Brick`<br>`Wood` |" in as_markdown([read_entry(path)])
 
 
 def test_model_without_a_hub_id_lies_in_the_repository(path: Path) -> None:
