@@ -10,7 +10,7 @@ import structlog
 import typer
 
 from telefuser_grpc.cli.output import fail
-from telefuser_grpc.config import ConfigError, Loaded, Settings, load, served_file
+from telefuser_grpc.config import ConfigError, Loaded, Settings, load, not_found, served_file
 from telefuser_grpc.telemetry.logging import configure_logging
 from telefuser_grpc.validator import (
     Level,
@@ -69,7 +69,7 @@ def _load(explicit: Mapping[str, Any]) -> Loaded:
 def _pipeline_file(settings: Settings) -> Path:
     path = served_file(settings.pipe_path)
     if not path.is_file():
-        fail(f"pipeline file {str(path)!r} does not exist; name a Python file")
+        fail(not_found(path))
     return path
 
 

@@ -9,6 +9,12 @@ EXAMPLES: Mapping[str, str] = {  # files that the documents name, and ours for t
     "wan22_14b_image_to_video_distill_h100": "wan22_i2v_a14b_distill",
     "qwen_image_pipeline": "qwen_image",
 }
+FAMILIES: Mapping[str, tuple[str, str]] = {  # in a path: what diffusers lacks, and the nearest
+    "liveact": ("speech-to-video", "wan22_animate_14b, which follows a film of a speaker"),
+    "s2v": ("speech-to-video", "wan22_animate_14b, which follows a film of a speaker"),
+    "longcat": ("LongCat-Video", "skyreels_v2, where text, a picture or a clip goes on"),
+    "flashvsr": ("FlashVSR", "kandinsky6_sr_vsr, which scales clips up"),
+}
 
 
 def pipelines_folder() -> Path:
@@ -29,3 +35,12 @@ def served_file(path: Path | None) -> Path:
     stem = EMBEDDED if path is None else path.stem
     ours = pipelines_folder() / f"{EXAMPLES.get(stem, stem)}.py"
     return ours if path is None or ours.is_file() else path
+
+
+def not_found(path: Path) -> str:
+    """Says that there is no such pipeline file, and what there is instead of a family we lack."""
+    text = f"pipeline file {str(path)!r} does not exist"
+    for word, (family, nearest) in FAMILIES.items():
+        if word in str(path).lower():
+            return f"{text}: diffusers has no class for {family}; the nearest is {nearest}"
+    return f"{text}; name a Python file"

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from telefuser_grpc.config import pipelines_folder, served_file
+from telefuser_grpc.config import not_found, pipelines_folder, served_file
 from telefuser_grpc.config.embedded import EXAMPLES
 
 
@@ -34,3 +34,26 @@ def test_file_that_is_there_goes_first(tmp_path: Path) -> None:
 
 def test_unknown_file_is_left_as_it_was_named() -> None:
     assert served_file(Path("mine/unknown.py")) == Path("mine/unknown.py")
+
+
+@pytest.mark.parametrize(
+    ("example", "nearest"),
+    [
+        ("examples/liveact/liveact_s2v_h100.py", "wan22_animate_14b"),
+        ("LongCat_Video.py", "skyreels_v2"),
+        ("examples/flashvsr/vsr.py", "kandinsky6_sr_vsr"),
+    ],
+)
+def test_family_that_diffusers_lacks_is_told_with_the_nearest(example: str, nearest: str) -> None:
+    text = not_found(Path(example))
+
+    assert text.startswith(f"pipeline file {example!r} does not exist: diffusers has no class")
+    assert nearest in text
+    assert served_file(Path(nearest)).is_file()
+    assert not served_file(Path(example)).is_file(), "another model under its name would pretend"
+
+
+def test_other_file_that_is_not_there_is_only_that() -> None:
+    text = not_found(Path("mine/unknown.py"))
+
+    assert text == "pipeline file 'mine/unknown.py' does not exist; name a Python file"
