@@ -5,7 +5,7 @@ from pathlib import Path
 
 import structlog
 
-from telefuser_grpc.config import ConfigError, Settings, served_file
+from telefuser_grpc.config import ConfigError, Settings, not_found, served_file
 from telefuser_grpc.domain.api_key import ApiKey
 from telefuser_grpc.domain.contract import Enforcement
 from telefuser_grpc.gateway.options import GatewayOptions, RateLimit
@@ -43,7 +43,7 @@ def pipeline_file(settings: Settings) -> Path:
     """Returns the absolute path of what is served. Raises ConfigError."""
     path = served_file(settings.pipe_path)
     if not path.is_file():
-        raise ConfigError(f"pipeline file {str(path)!r} does not exist; name a Python file")
+        raise ConfigError(not_found(path))
     return path.absolute()
 
 
