@@ -99,7 +99,8 @@ def _row(entry: Entry) -> tuple[str, ...]:
 
 def _task(task: TaskContract) -> str:
     optional = [f"({name})" for name in task.optional_inputs]
-    return " ".join([f"**{task.kind}**", *task.required_inputs, *optional])
+    together = [f"×{task.batching.max_size}"] if task.batching else []
+    return " ".join([f"**{task.kind}**", *together, *task.required_inputs, *optional])
 
 
 def _parameters(contract: PipelineContract) -> list[str]:

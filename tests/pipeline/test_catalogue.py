@@ -25,7 +25,10 @@ PIPELINE_CONTRACT = {
     "pipeline_name": "walls",
     "supported_tasks": ["t2i", "i2i"],
     "task_contracts": {
-        "t2i": {"parameters": {**SHARED, "steps": {"default": 4}, "style": {}}},
+        "t2i": {
+            "parameters": {**SHARED, "steps": {"default": 4}, "style": {}},
+            "batch": {"keys": ["steps"], "max_size": 8},
+        },
         "i2i": {
             "required_inputs": ["first_image_path"],
             "optional_inputs": ["last_image_path"],
@@ -71,7 +74,7 @@ def test_row_has_all_that_a_file_declares(path: Path) -> None:
 
     assert row == (
         "| `walls.py` | Paints walls: red ones. And more | `Walls` | `org/walls` "
-        "| **t2i**<br>**i2i** first_image_path (last_image_path) "
+        "| **t2i** ×8<br>**i2i** first_image_path (last_image_path) "
         "| seed (42), finish (…), steps (4, i2i 2), style (t2i only) | 1 GB | by hand |"
     )
 
