@@ -1,4 +1,4 @@
-"""Kandinsky 6 video super-resolution, two to four times each side: a clip of five seconds on 40 GB.
+"""Kandinsky 6 video super-resolution, two to four times each side: clips of up to 121 frames.
 
 FlashVSR and its like have no class in diffusers. This model is one for clips: it sees all frames
 at once, so that texture stays where it is, and takes no words. It works in tiles of about 512x512

@@ -1,8 +1,8 @@
 """Wan2.2-Animate, 17 billion parameters: the person of a picture moves and speaks as one in a film.
 
-This file stands where speech-to-video, such as LiveAct, would: no pipeline of diffusers makes a
-video of speech. Here the motion comes from a film of somebody who speaks, and its sound is kept:
-send the film, or another sound, as `audio_path`; it is laid under the result and moves nothing.
+This file stands where speech-to-video, such as LiveAct, would: no pipeline of diffusers takes a
+recording. Here the motion comes from a film of somebody who speaks, and its sound is kept: send the
+film, or another sound, as `audio_path`; it is laid under the result and moves nothing.
 
 The film itself is not what the model reads. `pose_video_path` (a drawn skeleton) and
 `face_video_path` (a square of the face), and for `replace` also `ref_video_path` (the film, the
