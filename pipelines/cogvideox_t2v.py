@@ -35,6 +35,7 @@ PIPELINE_CONTRACT = {
     "task_contracts": {
         "t2v": {
             "media_type": "video",
+            "max_pixels": 720 * 480,
             "parameters": PARAMETERS,
             "batch": declare.batch(PARAMETERS, max_size=4),
         }
@@ -65,7 +66,7 @@ def run_batch(
 ) -> list[dict[str, Any]]:
     """Serve requests that agree in the keys of `batch`."""
     shared = requests[0]
-    width, height = size_of({**shared, "aspect_ratio": "3:2"}, multiple=16)
+    width, height = size_of(shared, multiple=16)
     clips = pipe(
         prompt=[each["prompt"] for each in requests],
         negative_prompt=[each["negative_prompt"] for each in requests],

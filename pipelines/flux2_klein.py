@@ -14,7 +14,7 @@ from telefuser_grpc.pipeline.media import read_image
 from telefuser_grpc.pipeline.models import load_model
 from telefuser_grpc.pipeline.options import ModelOptions
 from telefuser_grpc.pipeline.previews import token_previews
-from telefuser_grpc.pipeline.sizes import check_shape, tabled_size
+from telefuser_grpc.pipeline.sizes import tabled_size
 
 MODEL = "black-forest-labs/FLUX.2-klein-9B"
 MEMORY = "35 GB in bfloat16, 19 GB with TELEFUSER_OFFLOAD=model"
@@ -47,6 +47,8 @@ EDIT = {
     "media_type": "image",
     "required_inputs": ["first_image_path"],
     "optional_inputs": list(PICTURES[1:]),
+    "input_limits": {name: {"max_aspect_ratio": 8} for name in PICTURES},
+    "max_pixels": 2048 * 2048,
     "parameters": PARAMETERS,
 }
 PIPELINE_CONTRACT = {
@@ -56,6 +58,7 @@ PIPELINE_CONTRACT = {
     "task_contracts": {
         "t2i": {
             "media_type": "image",
+            "max_pixels": 2048 * 2048,
             "parameters": PARAMETERS,
             "batch": declare.batch(PARAMETERS, max_size=8),
         },
@@ -83,9 +86,9 @@ def run_batch(
     """Serve requests that agree in the keys of `batch`; only of words are there several."""
     shared = requests[0]
     width, height = tabled_size(shared, SIZES, multiple=16)
-    pictures = [_picture(shared[name], name) for name in PICTURES if shared.get(name)]
+    given = [shared[name] for name in PICTURES if shared.get(name)]
     images = pipe(
-        image=pictures or None,
+        image=[read_image(path, at_least=64) for path in given] or None,
         prompt=[each["prompt"] for each in requests],
         width=width,
         height=height,
@@ -95,9 +98,3 @@ def run_batch(
         callback_on_step_end=token_previews(*contexts, aspect=width / height),
     ).images
     return [{"images": [image]} for image in images]
-
-
-def _picture(path: str, field: str) -> Any:
-    """Read a picture as the model can take it: no side under 64 pixels."""
-    check_shape(picture := read_image(path, at_least=64), field)
-    return picture

@@ -33,6 +33,8 @@ PIPELINE_CONTRACT = {
             "media_type": "video",
             "required_inputs": ["first_image_path"],
             "optional_inputs": [],
+            "input_limits": {"first_image_path": {"max_aspect_ratio": 8}},
+            "max_pixels": 1280 * 720,
             "parameters": {
                 "prompt": declare.prompt(example="Papers fly through the air of a library"),
                 "negative_prompt": declare.negative_prompt(NEGATIVE),

@@ -31,6 +31,8 @@ PIPELINE_CONTRACT = {
             "media_type": "video",
             "required_inputs": ["first_image_path"],
             "optional_inputs": [],
+            "input_limits": {"first_image_path": {"max_aspect_ratio": 8}},
+            "max_pixels": 1920 * 1088,
             "parameters": {
                 "prompt": declare.prompt(example='She turns to us and says: "Good morning."'),
                 "negative_prompt": declare.negative_prompt(NEGATIVE),

@@ -45,6 +45,7 @@ PIPELINE_CONTRACT = {
     "task_contracts": {
         "t2v": {
             "media_type": "video",
+            "max_pixels": 1280 * 720,
             "parameters": OF_WORDS,
             "batch": declare.batch(OF_WORDS, max_size=4),
         },
@@ -52,6 +53,8 @@ PIPELINE_CONTRACT = {
             "media_type": "video",
             "required_inputs": ["first_image_path"],
             "optional_inputs": [],
+            "input_limits": {"first_image_path": {"max_aspect_ratio": 8}},
+            "max_pixels": 1280 * 720,
             "parameters": COMMON,
         },
     },

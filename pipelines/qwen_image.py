@@ -48,6 +48,7 @@ PIPELINE_CONTRACT = {
     "task_contracts": {
         "t2i": {
             "media_type": "image",
+            "max_pixels": 2048 * 2048,
             "parameters": PARAMETERS,
             "batch": declare.batch(PARAMETERS, max_size=8),
         }

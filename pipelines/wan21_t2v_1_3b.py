@@ -36,6 +36,7 @@ PIPELINE_CONTRACT = {
     "task_contracts": {
         "t2v": {
             "media_type": "video",
+            "max_pixels": 854 * 480,
             "parameters": PARAMETERS,
             "batch": declare.batch(PARAMETERS, max_size=4),
         }

@@ -41,6 +41,7 @@ PIPELINE_CONTRACT = {
     "task_contracts": {
         "t2v": {
             "media_type": "video",
+            "max_pixels": 1280 * 720,
             "parameters": PARAMETERS,
             "batch": declare.batch(PARAMETERS, max_size=2),
         }

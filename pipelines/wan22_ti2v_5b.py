@@ -14,7 +14,7 @@ from telefuser_grpc.pipeline.media import read_image
 from telefuser_grpc.pipeline.models import load_model
 from telefuser_grpc.pipeline.options import ModelOptions
 from telefuser_grpc.pipeline.siblings import sibling
-from telefuser_grpc.pipeline.sizes import check_shape, fitted, frame_count, size_of
+from telefuser_grpc.pipeline.sizes import fitted, frame_count, size_of
 
 MODEL = "Wan-AI/Wan2.2-TI2V-5B-Diffusers"
 MEMORY = "weights 24 GB in bfloat16; 12 GB, the text encoder's, with TELEFUSER_OFFLOAD=model"
@@ -45,6 +45,7 @@ PIPELINE_CONTRACT = {
     "task_contracts": {
         "t2v": {
             "media_type": "video",
+            "max_pixels": 1280 * 720,
             "parameters": OF_WORDS,
             "batch": declare.batch(OF_WORDS, max_size=4),
         },
@@ -52,6 +53,8 @@ PIPELINE_CONTRACT = {
             "media_type": "video",
             "required_inputs": ["first_image_path"],
             "optional_inputs": [],
+            "input_limits": {"first_image_path": {"max_aspect_ratio": 8}},
+            "max_pixels": 1280 * 720,
             "parameters": PARAMETERS
             | {"resolution": declare.resolution_of_image("480p", RESOLUTIONS)},
         },
@@ -97,8 +100,6 @@ def run_batch(
     shared = requests[0]
     path = shared.get("first_image_path")
     image = read_image(path) if path else None
-    if image:
-        check_shape(image, "first_image_path")
     width, height = size_of(shared, multiple=32, like=image)
     pipe = pipes.from_image if image else pipes.from_text
     clips = pipe(

@@ -34,7 +34,7 @@ def i2v(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 
 def test_words_become_a_clip_of_the_size_that_was_asked(t2v: Served) -> None:
-    made = t2v.make(**CLIP, width=92)
+    made = t2v.make(**CLIP, width=92, height=64)
 
     assert made.frames == [(96, 64)] * 9
     assert made.fps == 8

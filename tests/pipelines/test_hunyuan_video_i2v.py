@@ -37,12 +37,6 @@ def test_picture_of_any_shape_becomes_a_clip_of_the_size_that_was_asked(served: 
     assert "preview" in {event.name for event in made.events}
 
 
-def test_one_side_is_enough_as_the_clip_has_the_shape_of_its_picture(served: Served) -> None:
-    made = served.make(**CLIP | {"first_image_path": picture(100, 50), "height": None})
-
-    assert made.frames == [(80, 48)] * 9
-
-
 def test_same_seed_gives_the_same_bytes_whatever_ran_before(served: Served) -> None:
     first = served.make(**CLIP, seed=7)
     other = served.make(**CLIP, seed=8)

@@ -32,9 +32,9 @@ def test_clip_has_the_size_and_frames_that_were_asked(served: Served, clip: dict
 
 
 def test_sides_are_rounded_up_to_what_the_model_can_do(served: Served) -> None:
-    made = served.make(**FROM_PICTURE | {"width": 70, "height": None})
+    made = served.make(**FROM_PICTURE | {"width": 70, "height": 64})
 
-    assert made.frames == [(96, 32)] * 9
+    assert made.frames == [(96, 64)] * 9
 
 
 @pytest.mark.parametrize("clip", [CLIP, FROM_PICTURE], ids=["t2v", "i2v"])

@@ -66,7 +66,11 @@ def test_clip_is_shaped_like_what_it_is_made_from(
     given = {field: media[field] for field in task.required_inputs}
     pipe = Recorder()
 
-    file.run(pipe, request := task.complete({"prompt": "a cat", **given}), SimpleNamespace())
+    file.run(
+        pipe,
+        request := task.complete({"task": kind, "prompt": "a cat", **given}),
+        SimpleNamespace(),
+    )
 
     made, area = pipe.called, AREAS[request["resolution"]]
     multiple = MULTIPLES[name, kind]

@@ -12,7 +12,7 @@ pytest.importorskip("diffusers")
 
 PICTURE = "data:image/png;base64," + base64.b64encode(still(width=60, height=85)).decode()
 CLIP = {"width": 80, "height": 64, "num_frames": 5, "num_inference_steps": 3}
-FROM_PICTURE = {"first_image_path": PICTURE, **CLIP, "height": None}
+FROM_PICTURE = {"first_image_path": PICTURE, **CLIP, "height": 120}
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,7 @@ def test_sides_are_rounded_up_to_what_the_model_makes(served: Served) -> None:
     assert made.steps == [1, 2, 3]
 
 
-def test_clip_of_a_picture_is_shaped_like_it(served: Served) -> None:
+def test_clip_of_a_picture_has_the_size_that_was_asked(served: Served) -> None:
     made = served.make(**FROM_PICTURE)
 
     assert made.frames == [(96, 128)] * 5
