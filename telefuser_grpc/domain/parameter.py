@@ -78,9 +78,10 @@ class Parameter:
         if value != value or value in (float("inf"), float("-inf")):
             yield Violation(self.name, "must be a finite number", "finite_number")
         if self.minimum is not None and value < self.minimum:
-            yield Violation(self.name, f"must be at least {self.minimum}", "greater_than_equal")
+            least = f"must be at least {_plain(self.minimum)}"
+            yield Violation(self.name, least, "greater_than_equal")
         if self.maximum is not None and value > self.maximum:
-            yield Violation(self.name, f"must be at most {self.maximum}", "less_than_equal")
+            yield Violation(self.name, f"must be at most {_plain(self.maximum)}", "less_than_equal")
 
     def _wrong_length(self, value: Any) -> Iterator[Violation]:
         if self.min_length is not None and len(value) < self.min_length:
@@ -89,6 +90,11 @@ class Parameter:
             yield Violation(
                 self.name, f"is {len(value)} long, at most {self.max_length} allowed", "too_long"
             )
+
+
+def _plain(bound: float) -> str:
+    """Returns a bound as people write it: whole numbers are floats once they have been sent."""
+    return str(int(bound)) if bound == int(bound) else str(bound)
 
 
 def _type_of(default: Any) -> str:

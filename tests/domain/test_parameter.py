@@ -158,3 +158,12 @@ def test_within_bounds_means_no_violation(value: int) -> None:
     parameter = Parameter(name="p", type="integer", minimum=-5, maximum=5)
 
     assert bool(types_of(parameter, value)) == (not -5 <= value <= 5)
+
+
+@pytest.mark.parametrize(
+    ("bound", "told"), [(64, "at least 64"), (64.0, "at least 64"), (0.5, "at least 0.5")]
+)
+def test_bound_is_told_as_it_is_written(bound: float, told: str) -> None:
+    (violation,) = Parameter(name="p", type="number", minimum=bound).violations(0)
+
+    assert violation.message == f"must be {told}"

@@ -64,8 +64,21 @@ def test_file_that_cannot_be_loaded(tmp_path: Path, source: str, why: str) -> No
     assert code == 1
     (line,) = errors(stderr)
     assert why in line
-    assert "Traceback" not in stderr
+    assert "Traceback" not in line
     assert str(tmp_path) not in line
+
+
+def test_file_that_raises_is_traced_in_the_log_for_its_author(tmp_path: Path) -> None:
+    file = tmp_path / "broken.py"
+    file.write_text(
+        "def get_pipeline():\n    return {}['transformer']\ndef run_with_file(p): ...\n"
+    )
+
+    _, stderr = serve(tmp_path, file, "--port", 0, "--cache-dir", tmp_path / "cache")
+
+    (line,) = errors(stderr)
+    assert line.endswith("broken.py: KeyError: 'transformer' (line 2)")
+    assert "return {}['transformer']" in stderr
 
 
 def test_port_in_use(running: Service, tmp_path: Path) -> None:
