@@ -205,7 +205,7 @@ def _replica(message: system_service_pb2.Replica) -> ReplicaStatus:
         id=message.replica,
         state=ReplicaState[name.removeprefix("REPLICA_STATE_")],
         devices=tuple(message.devices),
-        task_id=message.task_id,
+        task_ids=tuple(message.task_ids),
         restarts=message.restart_count,
         pid=message.pid,
         last_error=message.last_error,

@@ -12,6 +12,9 @@ FORM_FIELDS = {
     "first_image_path": "first_image_file",
     "last_image_path": "last_image_file",
     "ref_video_path": "ref_video_file",
+    "pose_video_path": "pose_video_file",
+    "face_video_path": "face_video_file",
+    "mask_video_path": "mask_video_file",
     "audio_path": "audio_file",
 }
 MAX_SHOWN = 100

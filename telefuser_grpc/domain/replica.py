@@ -19,6 +19,7 @@ class ReplicaStatus:
 
     Attributes:
         devices: Opaque tokens of the devices that it may see; empty on the CPU.
+        task_ids: What it runs: several where they are made together.
         restarts: How often its process was started again after a death.
         recycles: How often its process was replaced because of its age or memory.
         last_error: Why it last died or could not start, "" when it never did.
@@ -27,8 +28,13 @@ class ReplicaStatus:
     id: int
     state: ReplicaState
     devices: tuple[str, ...] = ()
-    task_id: str = ""
+    task_ids: tuple[str, ...] = ()
     restarts: int = 0
     recycles: int = 0
     pid: int = 0
     last_error: str = ""
+
+    @property
+    def task_id(self) -> str:
+        """The first task that it runs, "" when it runs none."""
+        return next(iter(self.task_ids), "")

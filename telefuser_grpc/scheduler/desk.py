@@ -108,10 +108,10 @@ class Desk:
         """Returns the ids of the caller's tasks that run, the oldest first."""
         return tuple(map(told_id, self._mine(tuple(self._scheduler.running()))))
 
-    def name_of_running(self, task_id: str) -> str:
-        """Returns the caller's name of a task by its stored id; "" unless it is theirs and runs."""
+    def names_of_running(self, task_ids: Sequence[str]) -> tuple[str, ...]:
+        """Returns the caller's names of those stored tasks that are theirs and run."""
         mine = self._mine(tuple(self._scheduler.running()))
-        return told_id(task_id) if task_id in mine else ""
+        return tuple(told_id(task_id) for task_id in task_ids if task_id in mine)
 
     def running_count(self) -> int:
         """Returns how many tasks of all callers run."""

@@ -82,7 +82,7 @@ class Service:
     def replicas(self) -> Sequence[ReplicaStatus]:
         """Returns every replica, by number; one does not tell whose task it runs."""
         return [
-            replace(status, task_id=self._tasks.name_of_running(status.task_id))
+            replace(status, task_ids=self._tasks.names_of_running(status.task_ids))
             for status in self._replicas.status()
         ]
 

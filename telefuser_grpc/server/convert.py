@@ -220,6 +220,7 @@ def replicas(values: Iterable[ReplicaStatus]) -> Sequence[system_service_pb2.Rep
             state=f"REPLICA_STATE_{value.state.name}",
             devices=value.devices,
             task_id=value.task_id,
+            task_ids=value.task_ids,
             restart_count=value.restarts,
             pid=value.pid,
             last_error=value.last_error,

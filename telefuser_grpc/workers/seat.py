@@ -108,7 +108,7 @@ class Seat:
             id=self.number,
             state=state,
             devices=self.devices,
-            task_id=runs[0].job.task_id if runs else "",
+            task_ids=tuple(run.job.task_id for run in runs),
             restarts=max(0, self._starts - 1 - self._recycles),
             recycles=self._recycles,
             pid=replica.pid if replica and state is not ReplicaState.DEAD else 0,

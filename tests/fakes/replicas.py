@@ -301,7 +301,7 @@ class FakePool:
         return ReplicaStatus(
             id=replica.id,
             state=ReplicaState.BUSY if runs else state,
-            task_id=runs[0].job.task_id if runs else "",
+            task_ids=tuple(run.job.task_id for run in runs),
             restarts=replica.restarts,
             last_error=f"Replica {replica.id} died" if replica.restarts else "",
         )

@@ -60,7 +60,7 @@ async def test_status_counts_tasks_and_tells_of_replicas(backend: Backend) -> No
         queue_limit=3,
         completed_count=1,
         failed_count=1,
-        replicas=[pb.Replica(state=pb.REPLICA_STATE_BUSY, task_id="running")],
+        replicas=[pb.Replica(state=pb.REPLICA_STATE_BUSY, task_id="running", task_ids=["running"])],
     )
 
 

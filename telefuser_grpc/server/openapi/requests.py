@@ -48,12 +48,18 @@ FILES = {
     "first_image_file": "The first or only image; a video is taken as the reference video.",
     "last_image_file": "The last image.",
     "ref_video_file": "The reference video.",
+    "pose_video_file": "A clip of the poses to take.",
+    "face_video_file": "A clip of the face to make.",
+    "mask_video_file": "A clip that is white where something is put.",
     "audio_file": "The sound.",
 }
 FILE_TYPES = {
     "first_image_file": "image/*, video/*",
     "last_image_file": "image/*",
     "ref_video_file": "video/*",
+    "pose_video_file": "video/*",
+    "face_video_file": "video/*",
+    "mask_video_file": "video/*",
     "audio_file": "audio/*",
 }
 OTHERS = "Any other field reaches the pipeline as it is."

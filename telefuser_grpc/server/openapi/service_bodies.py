@@ -33,7 +33,13 @@ class ReplicaView(Described):
         description="What it does; one that starts counts as dead."
     )
     state: Literal["starting", "idle", "busy", "dead"] = Field(description="What it does.")
-    task_id: str | None = Field(description="The task that it runs.", examples=[FILM])
+    task_id: str | None = Field(
+        description="The task that it runs, the first of several.", examples=[FILM]
+    )
+    task_ids: list[str] = Field(
+        description="The tasks that it runs: several where they are made together.",
+        examples=[[FILM]],
+    )
     restarts: int = Field(description="How often it was started again.", ge=0, examples=[0])
     pid: int | None = Field(description="Its process.", examples=[4711])
     last_error: str | None = Field(description="Why it last died.")

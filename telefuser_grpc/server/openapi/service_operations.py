@@ -53,6 +53,7 @@ BUSY = {
             "status": "busy",
             "state": "busy",
             "task_id": FILM,
+            "task_ids": [FILM],
             "restarts": 0,
             "pid": 4711,
             "last_error": None,

@@ -30,6 +30,9 @@ FILE_FIELDS: Mapping[str, str] = {
     "first_image_file": "first_image_path",
     "last_image_file": "last_image_path",
     "ref_video_file": "ref_video_path",
+    "pose_video_file": "pose_video_path",
+    "face_video_file": "face_video_path",
+    "mask_video_file": "mask_video_path",
     "audio_file": "audio_path",
 }
 

@@ -173,6 +173,7 @@ def _replica(status: ReplicaStatus) -> dict[str, Any]:
         "status": documented,
         "state": str(status.state),
         "task_id": status.task_id or None,
+        "task_ids": status.task_ids,
         "restarts": status.restarts,
         "pid": status.pid or None,
         "last_error": status.last_error or None,

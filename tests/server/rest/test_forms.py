@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from telefuser_grpc._gen.telefuser.rest.v1 import rest_task_service_pb2 as pb
 from telefuser_grpc.domain.contract import PipelineContract
 from telefuser_grpc.server.rest.form_parts import MAX_PARTS
-from telefuser_grpc.server.rest.forms import MAX_TEXT_BYTES
+from telefuser_grpc.server.rest.forms import FILE_FIELDS, MAX_TEXT_BYTES
 from tests.fakes.media_files import mp4, noise, png_bomb, still, wav
 from tests.server.backend import COMPLETES, MAX_UPLOAD_BYTES, Backend
 from tests.server.rest.gateway import Answer, Gateway, body_requests, transcoded
@@ -403,7 +403,7 @@ class TestMedia:
         )
 
         assert (answer.status, answer.faults) == (422, [(["body", "mask_file"], "extra_forbidden")])
-        for known in ("first_image_file", "last_image_file", "ref_video_file", "audio_file"):
+        for known in FILE_FIELDS:
             assert known in answer.detail[0]["msg"]
         assert what_is_left(loading) == []
 

@@ -75,7 +75,7 @@ async def test_status_of_an_idle_service(gateway: Gateway) -> None:
         b'"total_tasks":0,"completed_tasks":0,"failed_tasks":0,"cancelled_tasks":0,'
         b'"effective_max_concurrent_tasks":1,"configured_max_concurrent_tasks":10,'
         b'"execution_mode":"serial_single_pipeline","pool":[{"id":0,"device_ids":[],'
-        b'"status":"idle","state":"idle","task_id":null,"restarts":0,"pid":null,'
+        b'"status":"idle","state":"idle","task_id":null,"task_ids":[],"restarts":0,"pid":null,'
         b'"last_error":null}]}'
     )
 
@@ -94,7 +94,8 @@ async def test_status_of_a_busy_service(backend: Backend, gateway: Gateway) -> N
     assert body["current_tasks"] == body["active_tasks"] == ["a"]
     assert (body["processing_count"], body["pending_tasks"], body["total_tasks"]) == (1, 1, 4)
     assert (body["completed_tasks"], body["failed_tasks"], body["cancelled_tasks"]) == (1, 1, 0)
-    assert (body["pool"][0]["status"], body["pool"][0]["task_id"]) == ("busy", "a")
+    replica = body["pool"][0]
+    assert (replica["status"], replica["task_id"], replica["task_ids"]) == ("busy", "a", ["a"])
 
 
 async def test_replica_that_starts_is_dead_in_the_documented_words(
@@ -111,6 +112,7 @@ async def test_replica_that_starts_is_dead_in_the_documented_words(
         "status": "dead",
         "state": "starting",
         "task_id": None,
+        "task_ids": [],
         "restarts": 0,
         "pid": 7,
         "last_error": None,

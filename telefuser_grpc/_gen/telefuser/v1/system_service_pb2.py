@@ -26,15 +26,15 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from telefuser_grpc._gen.telefuser.v1 import contract_pb2 as telefuser_dot_v1_dot_contract__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!telefuser/v1/system_service.proto\x12\x0ctelefuser.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1btelefuser/v1/contract.proto\"\x12\n\x10GetHealthRequest\"\x80\x01\n\x11GetHealthResponse\x12\x18\n\x07version\x18\x01 \x01(\tR\x07version\x12\x14\n\x05ready\x18\x02 \x01(\x08R\x05ready\x12;\n\x0bserver_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nserverTime\"\x15\n\x13GetReadinessRequest\"F\n\x14GetReadinessResponse\x12\x14\n\x05ready\x18\x01 \x01(\x08R\x05ready\x12\x18\n\x07message\x18\x02 \x01(\tR\x07message\"\x12\n\x10GetStatusRequest\"\xac\x02\n\x11GetStatusResponse\x12#\n\rpending_count\x18\x01 \x01(\rR\x0cpendingCount\x12)\n\x10processing_count\x18\x02 \x01(\rR\x0fprocessingCount\x12\x1f\n\x0bqueue_limit\x18\x03 \x01(\rR\nqueueLimit\x12\'\n\x0f\x63ompleted_count\x18\x04 \x01(\x04R\x0e\x63ompletedCount\x12!\n\x0c\x66\x61iled_count\x18\x05 \x01(\x04R\x0b\x66\x61iledCount\x12\'\n\x0f\x63\x61ncelled_count\x18\x06 \x01(\x04R\x0e\x63\x61ncelledCount\x12\x31\n\x08replicas\x18\x07 \x03(\x0b\x32\x15.telefuser.v1.ReplicaR\x08replicas\"\xde\x01\n\x07Replica\x12\x18\n\x07replica\x18\x01 \x01(\rR\x07replica\x12\x30\n\x05state\x18\x02 \x01(\x0e\x32\x1a.telefuser.v1.ReplicaStateR\x05state\x12\x18\n\x07\x64\x65vices\x18\x03 \x03(\tR\x07\x64\x65vices\x12\x17\n\x07task_id\x18\x04 \x01(\tR\x06taskId\x12#\n\rrestart_count\x18\x05 \x01(\rR\x0crestartCount\x12\x10\n\x03pid\x18\x06 \x01(\rR\x03pid\x12\x1d\n\nlast_error\x18\x07 \x01(\tR\tlastError\"\x14\n\x12GetMetadataRequest\"\xb9\x01\n\x13GetMetadataResponse\x12:\n\x08\x63ontract\x18\x01 \x01(\x0b\x32\x1e.telefuser.v1.PipelineContractR\x08\x63ontract\x12#\n\rreplica_count\x18\x02 \x01(\rR\x0creplicaCount\x12 \n\x0bparallelism\x18\x03 \x01(\rR\x0bparallelism\x12\x1f\n\x0bqueue_limit\x18\x04 \x01(\rR\nqueueLimit*\x91\x01\n\x0cReplicaState\x12\x1d\n\x19REPLICA_STATE_UNSPECIFIED\x10\x00\x12\x1a\n\x16REPLICA_STATE_STARTING\x10\x01\x12\x16\n\x12REPLICA_STATE_IDLE\x10\x02\x12\x16\n\x12REPLICA_STATE_BUSY\x10\x03\x12\x16\n\x12REPLICA_STATE_DEAD\x10\x04\x32\xd6\x02\n\rSystemService\x12L\n\tGetHealth\x12\x1e.telefuser.v1.GetHealthRequest\x1a\x1f.telefuser.v1.GetHealthResponse\x12U\n\x0cGetReadiness\x12!.telefuser.v1.GetReadinessRequest\x1a\".telefuser.v1.GetReadinessResponse\x12L\n\tGetStatus\x12\x1e.telefuser.v1.GetStatusRequest\x1a\x1f.telefuser.v1.GetStatusResponse\x12R\n\x0bGetMetadata\x12 .telefuser.v1.GetMetadataRequest\x1a!.telefuser.v1.GetMetadataResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!telefuser/v1/system_service.proto\x12\x0ctelefuser.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1btelefuser/v1/contract.proto\"\x12\n\x10GetHealthRequest\"\x80\x01\n\x11GetHealthResponse\x12\x18\n\x07version\x18\x01 \x01(\tR\x07version\x12\x14\n\x05ready\x18\x02 \x01(\x08R\x05ready\x12;\n\x0bserver_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nserverTime\"\x15\n\x13GetReadinessRequest\"F\n\x14GetReadinessResponse\x12\x14\n\x05ready\x18\x01 \x01(\x08R\x05ready\x12\x18\n\x07message\x18\x02 \x01(\tR\x07message\"\x12\n\x10GetStatusRequest\"\xac\x02\n\x11GetStatusResponse\x12#\n\rpending_count\x18\x01 \x01(\rR\x0cpendingCount\x12)\n\x10processing_count\x18\x02 \x01(\rR\x0fprocessingCount\x12\x1f\n\x0bqueue_limit\x18\x03 \x01(\rR\nqueueLimit\x12\'\n\x0f\x63ompleted_count\x18\x04 \x01(\x04R\x0e\x63ompletedCount\x12!\n\x0c\x66\x61iled_count\x18\x05 \x01(\x04R\x0b\x66\x61iledCount\x12\'\n\x0f\x63\x61ncelled_count\x18\x06 \x01(\x04R\x0e\x63\x61ncelledCount\x12\x31\n\x08replicas\x18\x07 \x03(\x0b\x32\x15.telefuser.v1.ReplicaR\x08replicas\"\xf9\x01\n\x07Replica\x12\x18\n\x07replica\x18\x01 \x01(\rR\x07replica\x12\x30\n\x05state\x18\x02 \x01(\x0e\x32\x1a.telefuser.v1.ReplicaStateR\x05state\x12\x18\n\x07\x64\x65vices\x18\x03 \x03(\tR\x07\x64\x65vices\x12\x17\n\x07task_id\x18\x04 \x01(\tR\x06taskId\x12#\n\rrestart_count\x18\x05 \x01(\rR\x0crestartCount\x12\x10\n\x03pid\x18\x06 \x01(\rR\x03pid\x12\x1d\n\nlast_error\x18\x07 \x01(\tR\tlastError\x12\x19\n\x08task_ids\x18\x08 \x03(\tR\x07taskIds\"\x14\n\x12GetMetadataRequest\"\xb9\x01\n\x13GetMetadataResponse\x12:\n\x08\x63ontract\x18\x01 \x01(\x0b\x32\x1e.telefuser.v1.PipelineContractR\x08\x63ontract\x12#\n\rreplica_count\x18\x02 \x01(\rR\x0creplicaCount\x12 \n\x0bparallelism\x18\x03 \x01(\rR\x0bparallelism\x12\x1f\n\x0bqueue_limit\x18\x04 \x01(\rR\nqueueLimit*\x91\x01\n\x0cReplicaState\x12\x1d\n\x19REPLICA_STATE_UNSPECIFIED\x10\x00\x12\x1a\n\x16REPLICA_STATE_STARTING\x10\x01\x12\x16\n\x12REPLICA_STATE_IDLE\x10\x02\x12\x16\n\x12REPLICA_STATE_BUSY\x10\x03\x12\x16\n\x12REPLICA_STATE_DEAD\x10\x04\x32\xd6\x02\n\rSystemService\x12L\n\tGetHealth\x12\x1e.telefuser.v1.GetHealthRequest\x1a\x1f.telefuser.v1.GetHealthResponse\x12U\n\x0cGetReadiness\x12!.telefuser.v1.GetReadinessRequest\x1a\".telefuser.v1.GetReadinessResponse\x12L\n\tGetStatus\x12\x1e.telefuser.v1.GetStatusRequest\x1a\x1f.telefuser.v1.GetStatusResponse\x12R\n\x0bGetMetadata\x12 .telefuser.v1.GetMetadataRequest\x1a!.telefuser.v1.GetMetadataResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'telefuser.v1.system_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_REPLICASTATE']._serialized_start=1118
-  _globals['_REPLICASTATE']._serialized_end=1263
+  _globals['_REPLICASTATE']._serialized_start=1145
+  _globals['_REPLICASTATE']._serialized_end=1290
   _globals['_GETHEALTHREQUEST']._serialized_start=113
   _globals['_GETHEALTHREQUEST']._serialized_end=131
   _globals['_GETHEALTHRESPONSE']._serialized_start=134
@@ -48,11 +48,11 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETSTATUSRESPONSE']._serialized_start=380
   _globals['_GETSTATUSRESPONSE']._serialized_end=680
   _globals['_REPLICA']._serialized_start=683
-  _globals['_REPLICA']._serialized_end=905
-  _globals['_GETMETADATAREQUEST']._serialized_start=907
-  _globals['_GETMETADATAREQUEST']._serialized_end=927
-  _globals['_GETMETADATARESPONSE']._serialized_start=930
-  _globals['_GETMETADATARESPONSE']._serialized_end=1115
-  _globals['_SYSTEMSERVICE']._serialized_start=1266
-  _globals['_SYSTEMSERVICE']._serialized_end=1608
+  _globals['_REPLICA']._serialized_end=932
+  _globals['_GETMETADATAREQUEST']._serialized_start=934
+  _globals['_GETMETADATAREQUEST']._serialized_end=954
+  _globals['_GETMETADATARESPONSE']._serialized_start=957
+  _globals['_GETMETADATARESPONSE']._serialized_end=1142
+  _globals['_SYSTEMSERVICE']._serialized_start=1293
+  _globals['_SYSTEMSERVICE']._serialized_end=1635
 # @@protoc_insertion_point(module_scope)

@@ -73,7 +73,7 @@ class GetStatusResponse(_message.Message):
     def __init__(self, pending_count: _Optional[int] = ..., processing_count: _Optional[int] = ..., queue_limit: _Optional[int] = ..., completed_count: _Optional[int] = ..., failed_count: _Optional[int] = ..., cancelled_count: _Optional[int] = ..., replicas: _Optional[_Iterable[_Union[Replica, _Mapping]]] = ...) -> None: ...
 
 class Replica(_message.Message):
-    __slots__ = ("replica", "state", "devices", "task_id", "restart_count", "pid", "last_error")
+    __slots__ = ("replica", "state", "devices", "task_id", "restart_count", "pid", "last_error", "task_ids")
     REPLICA_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     DEVICES_FIELD_NUMBER: _ClassVar[int]
@@ -81,6 +81,7 @@ class Replica(_message.Message):
     RESTART_COUNT_FIELD_NUMBER: _ClassVar[int]
     PID_FIELD_NUMBER: _ClassVar[int]
     LAST_ERROR_FIELD_NUMBER: _ClassVar[int]
+    TASK_IDS_FIELD_NUMBER: _ClassVar[int]
     replica: int
     state: ReplicaState
     devices: _containers.RepeatedScalarFieldContainer[str]
@@ -88,7 +89,8 @@ class Replica(_message.Message):
     restart_count: int
     pid: int
     last_error: str
-    def __init__(self, replica: _Optional[int] = ..., state: _Optional[_Union[ReplicaState, str]] = ..., devices: _Optional[_Iterable[str]] = ..., task_id: _Optional[str] = ..., restart_count: _Optional[int] = ..., pid: _Optional[int] = ..., last_error: _Optional[str] = ...) -> None: ...
+    task_ids: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, replica: _Optional[int] = ..., state: _Optional[_Union[ReplicaState, str]] = ..., devices: _Optional[_Iterable[str]] = ..., task_id: _Optional[str] = ..., restart_count: _Optional[int] = ..., pid: _Optional[int] = ..., last_error: _Optional[str] = ..., task_ids: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class GetMetadataRequest(_message.Message):
     __slots__ = ()

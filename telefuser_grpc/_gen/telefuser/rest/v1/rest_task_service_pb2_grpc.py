@@ -89,9 +89,10 @@ class RestTaskServiceServicer:
 
     def CreateTaskFromForm(self, request_iterator, context):
         """Admits a task from a form, `multipart/form-data` with files or urlencoded, piece by piece as it
-        comes. The files `first_image_file`, `last_image_file`, `ref_video_file` and `audio_file` are
-        inputs; every other field is a field of the task. Answers and refuses as CreateTask does, and
-        with HTTP 413 for a file that is too large and 415 for another kind of body.
+        comes. The files `first_image_file`, `last_image_file`, `ref_video_file`, `pose_video_file`,
+        `face_video_file`, `mask_video_file` and `audio_file` are inputs; every other field is a field
+        of the task. Answers and refuses as CreateTask does, and with HTTP 413 for a file that is too
+        large and 415 for another kind of body.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

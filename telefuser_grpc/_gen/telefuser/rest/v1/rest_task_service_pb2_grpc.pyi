@@ -42,9 +42,10 @@ class RestTaskServiceStub:
     """
     CreateTaskFromForm: _grpc.StreamUnaryMultiCallable[_rest_task_service_pb2.CreateTaskFromFormRequest, _rest_task_service_pb2.CreateTaskFromFormResponse]
     """Admits a task from a form, `multipart/form-data` with files or urlencoded, piece by piece as it
-    comes. The files `first_image_file`, `last_image_file`, `ref_video_file` and `audio_file` are
-    inputs; every other field is a field of the task. Answers and refuses as CreateTask does, and
-    with HTTP 413 for a file that is too large and 415 for another kind of body.
+    comes. The files `first_image_file`, `last_image_file`, `ref_video_file`, `pose_video_file`,
+    `face_video_file`, `mask_video_file` and `audio_file` are inputs; every other field is a field
+    of the task. Answers and refuses as CreateTask does, and with HTTP 413 for a file that is too
+    large and 415 for another kind of body.
     """
     ListTasks: _grpc.UnaryUnaryMultiCallable[_rest_task_service_pb2.ListTasksRequest, _rest_task_service_pb2.ListTasksResponse]
     """Lists tasks, the newest first, a page at a time. HTTP 422 for a page token of another list."""
@@ -73,9 +74,10 @@ class RestTaskServiceAsyncStub(RestTaskServiceStub):
     """
     CreateTaskFromForm: _aio.StreamUnaryMultiCallable[_rest_task_service_pb2.CreateTaskFromFormRequest, _rest_task_service_pb2.CreateTaskFromFormResponse]  # type: ignore[assignment]
     """Admits a task from a form, `multipart/form-data` with files or urlencoded, piece by piece as it
-    comes. The files `first_image_file`, `last_image_file`, `ref_video_file` and `audio_file` are
-    inputs; every other field is a field of the task. Answers and refuses as CreateTask does, and
-    with HTTP 413 for a file that is too large and 415 for another kind of body.
+    comes. The files `first_image_file`, `last_image_file`, `ref_video_file`, `pose_video_file`,
+    `face_video_file`, `mask_video_file` and `audio_file` are inputs; every other field is a field
+    of the task. Answers and refuses as CreateTask does, and with HTTP 413 for a file that is too
+    large and 415 for another kind of body.
     """
     ListTasks: _aio.UnaryUnaryMultiCallable[_rest_task_service_pb2.ListTasksRequest, _rest_task_service_pb2.ListTasksResponse]  # type: ignore[assignment]
     """Lists tasks, the newest first, a page at a time. HTTP 422 for a page token of another list."""
@@ -113,9 +115,10 @@ class RestTaskServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_rest_task_service_pb2.CreateTaskFromFormResponse, _abc.Awaitable[_rest_task_service_pb2.CreateTaskFromFormResponse]]:
         """Admits a task from a form, `multipart/form-data` with files or urlencoded, piece by piece as it
-        comes. The files `first_image_file`, `last_image_file`, `ref_video_file` and `audio_file` are
-        inputs; every other field is a field of the task. Answers and refuses as CreateTask does, and
-        with HTTP 413 for a file that is too large and 415 for another kind of body.
+        comes. The files `first_image_file`, `last_image_file`, `ref_video_file`, `pose_video_file`,
+        `face_video_file`, `mask_video_file` and `audio_file` are inputs; every other field is a field
+        of the task. Answers and refuses as CreateTask does, and with HTTP 413 for a file that is too
+        large and 415 for another kind of body.
         """
 
     @_abc_1.abstractmethod
