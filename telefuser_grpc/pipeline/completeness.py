@@ -1,19 +1,26 @@
-"""Refuses a model whose files hold fewer weights than its configuration asks for.
+"""Refuses a model whose files hold other weights than its configuration asks for.
 
-The libraries fill in what is missing with random numbers, and say so in their log.
+The libraries fill in what is missing with random numbers, leave out what they do not know, and say
+so in their log.
 """
 
-from collections.abc import Callable, Iterator
+import inspect
+import json
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from telefuser_grpc.pipeline.checkpoint import ModelUnusable, how_to_get, title
+from telefuser_grpc.pipeline.checkpoint import ModelUnusable, how_to_get, title, too_new
 
 READ = "from_pretrained"
 WITH_INFO = "output_loading_info"
 
-Check = Callable[[Path, Any, set[str]], None]
+NO_SETTING = ("quantization_config",)
+"""What a configuration may hold besides the settings of a class."""
+
+Told = Mapping[str, Any]
+Check = Callable[[Path, Any, Told], None]
 
 
 @contextmanager
@@ -24,18 +31,22 @@ def all_weights_needed(folder: Path, *, default: str) -> Iterator[None]:
         default: The hub id of a model that would do, for the remedy.
 
     Raises:
-        ModelUnusable: A part lacks weights; it is raised as soon as that part is read.
+        ModelUnusable: A part lacks weights, or has settings and weights that its class does not
+            know; it is raised as soon as that part is read.
     """
     from diffusers import ModelMixin
     from transformers import PreTrainedModel
 
-    def check(part: Path, model: Any, missing: set[str]) -> None:
-        if lacking := sorted(_lacking(model, missing)):
+    def check(part: Path, model: Any, told: Told) -> None:
+        if lacking := sorted(_lacking(model, set(told["missing_keys"]))):
             raise ModelUnusable(
-                f"The model in {title(folder)!r} is not whole: {part.name}/config.json asks for "
-                f"{len(lacking)} weights that are not in the files of {part.name}, as "
-                f"{lacking[0]}; {how_to_get(default)}"
+                f"The model in {title(folder)!r} is not whole: the files of {part.name} lack "
+                f"{len(lacking)} of the weights that its config.json asks for, as {lacking[0]}; "
+                f"{how_to_get(default)}"
             )
+        strange = sorted(_strange(part, model)) if isinstance(model, ModelMixin) else []
+        if strange and told["unexpected_keys"]:
+            raise too_new(folder, f"{', '.join(strange)} in {part.name}/config.json")
 
     with ExitStack() as stack:
         for base in (ModelMixin, PreTrainedModel):
@@ -53,7 +64,7 @@ def _checked(base: Any, check: Check) -> Iterator[None]:
         if not isinstance(told, tuple):  # a format of which nothing is told
             return told
         model, info = told
-        check(Path(place), model, set(info["missing_keys"]))
+        check(Path(place), model, info)
         return told if wants_info else model
 
     setattr(base, READ, classmethod(read))
@@ -71,3 +82,11 @@ def _lacking(model: Any, missing: set[str]) -> Iterator[str]:
     for name, weight in (weights | buffers).items():
         if name in missing and id(weight) not in read:
             yield name
+
+
+def _strange(part: Path, model: Any) -> Iterator[str]:
+    """Yields the settings of a part that its class does not have."""
+    known = inspect.signature(type(model).__init__).parameters
+    for key in json.loads((part / "config.json").read_text()):
+        if not key.startswith("_") and key not in known and key not in NO_SETTING:
+            yield key

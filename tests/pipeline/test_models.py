@@ -209,8 +209,8 @@ def test_part_with_more_layers_than_its_files_hold_is_told(model: Path) -> None:
 
     told = refusal(model)
 
-    assert "The model in 'wan' is not whole: transformer/config.json asks for 27 weights" in told
-    assert "that are not in the files of transformer, as blocks.2.attn1.norm_k.weight" in told
+    assert "is not whole: the files of transformer lack 27 of the weights" in told
+    assert "that its config.json asks for, as blocks.2.attn1.norm_k.weight" in told
     assert f"hf download {HUB_ID}" in told
 
 
@@ -219,8 +219,38 @@ def test_part_of_transformers_with_more_layers_than_its_files_hold_is_told(model
 
     told = refusal(model)
 
-    assert "text_encoder/config.json asks for" in told
+    assert "the files of text_encoder lack" in told
     assert "as encoder.block.2." in told
+
+
+def add_weight(part: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    path = part / "diffusion_pytorch_model.safetensors"
+    save_file(load_file(path) | {"memory.weight": torch.zeros(1)}, path, metadata={"format": "pt"})
+
+
+def test_part_with_a_setting_and_weights_that_are_not_known_is_too_new(model: Path) -> None:
+    change_json(model / "transformer" / "config.json", memory_dim=8)
+    add_weight(model / "transformer")
+
+    told = refusal(model)
+
+    assert "cannot be read by diffusers" in told
+    assert "memory_dim in transformer/config.json; if it is newer than these" in told
+    assert "pip install --upgrade diffusers transformers" in told
+
+
+def test_setting_that_is_not_known_alone_is_left_out(model: Path) -> None:
+    change_json(model / "transformer" / "config.json", memory_dim=8)
+
+    assert load(model).transformer is not None
+
+
+def test_weight_that_is_not_known_alone_is_left_out(model: Path) -> None:
+    add_weight(model / "transformer")
+
+    assert load(model).transformer is not None
 
 
 def test_part_of_another_class_is_told(model: Path) -> None:
