@@ -107,6 +107,7 @@ def _model_options(settings: Settings) -> ModelOptions:
         attention=settings.attention,
         compile=settings.compile,
         step_cache=settings.step_cache,
+        parallel=settings.parallel,
         loras=settings.loras,
     )
 

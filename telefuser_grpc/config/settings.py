@@ -19,6 +19,7 @@ from telefuser_grpc.config.values import (
     LogSink,
     NoCapacity,
     Offload,
+    Parallel,
     Paths,
     Persistence,
     Quantization,
@@ -65,6 +66,7 @@ class _Model(BaseModel):
         0, ge=0, le=64, description="Tasks made together at most; 1: none, 0: as the contract says"
     )
     step_cache: StepCache = Field("none", description="How similar steps share work")
+    parallel: Parallel = Field("spread", description="How the devices of a replica share a model")
     loras: Words = Field((), description="Adapters to merge: place or place:weight")
 
 

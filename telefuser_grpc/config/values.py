@@ -125,6 +125,7 @@ GpuPlatform = Annotated[Literal["auto", "nvidia", "amd"], BeforeValidator(_lower
 Dtype = Annotated[Literal["auto", "bfloat16", "float16", "float32"], BeforeValidator(_lower)]
 Offload = Annotated[Literal["none", "model", "group", "sequential"], BeforeValidator(_lower)]
 Quantization = Annotated[Literal["none", "int8", "int4", "float8", "nf4"], BeforeValidator(_lower)]
+Parallel = Annotated[Literal["spread", "context"], BeforeValidator(_lower)]
 StepCache = Annotated[
     Literal["none", "first_block", "taylorseer", "pyramid"], BeforeValidator(_lower)
 ]

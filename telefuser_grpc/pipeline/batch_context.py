@@ -1,11 +1,10 @@
 """Tells of the steps of a batch to each of its members."""
 
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from telefuser_grpc.pipeline.context import JobContext, RunContext
+from telefuser_grpc.pipeline.context import JobContext, RunContext, Signal
 
 
 class BatchContext:
@@ -49,7 +48,7 @@ class BatchContext:
 class EveryEvent:
     """Is set when all of several events are."""
 
-    def __init__(self, events: Sequence[threading.Event]) -> None:
+    def __init__(self, events: Sequence[Signal]) -> None:
         self._events = events
 
     def is_set(self) -> bool:

@@ -1,7 +1,6 @@
 """What a running pipeline is handed: a way to tell of its progress and to hear of a cancel."""
 
 import io
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -35,12 +34,12 @@ class RunContext:
 
     Attributes:
         report: Takes progress and previews as they come; called on the pipeline's thread.
-        cancelled: Set when the run is to stop at its next step.
+        cancelled: Is set when the run is to stop at its next step.
         preview_interval_seconds: The least time between two previews; 0 lets all pass.
     """
 
     report: Callable[[Progress | Preview], None]
-    cancelled: threading.Event
+    cancelled: Signal
     preview_interval_seconds: float = 1.0
 
 

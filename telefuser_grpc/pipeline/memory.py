@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from telefuser_grpc.pipeline.checkpoint import ModelUnusable, parts_of
+from telefuser_grpc.pipeline.context_parallel import splits
 from telefuser_grpc.pipeline.options import ModelOptions
 from telefuser_grpc.pipeline.tuning import DENOISERS, device
 from telefuser_grpc.pipeline.weights import bytes_in_memory, weight_files
@@ -13,6 +14,7 @@ CONTAINER = Path("/sys/fs/cgroup")
 GB = 1e9
 WIDTHS = {"int8": 1.0, "float8": 1.0, "int4": 0.5, "nf4": 0.5}
 """Bytes of a quantised weight."""
+SPREAD = "set TELEFUSER_PARALLEL=spread, with which every device holds a part only"
 
 
 def check_memory(
@@ -21,7 +23,7 @@ def check_memory(
     """Holds the weights of a checked model against the memory that is free.
 
     Args:
-        parallelism: How many devices share them.
+        parallelism: How many devices share them, or hold them all.
         widths: Bytes of a weight by part, and "default" of all others.
 
     Raises:
@@ -30,7 +32,11 @@ def check_memory(
     sizes = _sizes(folder, options, widths)
     whole, largest = sum(sizes.values()), max(sizes.values(), default=0.0)
     if device() == "cpu":
-        _require(whole, free_bytes(), "main memory", _remedy_without_device(options))
+        copies = parallelism if splits(options, parallelism) else 1
+        remedy = _remedy_without_device(options)
+        _require(copies * whole, free_bytes(), "main memory", remedy)
+    elif splits(options, parallelism):
+        _require(whole, free_bytes_here(), "device memory", SPREAD)
     elif options.offload == "none":
         _require(whole, free_device_bytes(parallelism), "device memory", _remedy(options))
     else:
@@ -66,14 +72,23 @@ def free_device_bytes(devices: int) -> int:
     return sum(torch.cuda.mem_get_info(number)[0] for number in range(count))
 
 
+def free_bytes_here() -> int:
+    """Returns the free memory of this process's own device."""
+    import torch
+
+    return int(torch.cuda.mem_get_info()[0])
+
+
 def too_large(sizes: str, remedy: str) -> ModelUnusable:
     """Returns the error of a model for which there is no room."""
     return ModelUnusable(f"The model does not fit into the free memory{sizes}: {remedy}")
 
 
-def out_of_memory(options: ModelOptions) -> ModelUnusable:
+def out_of_memory(options: ModelOptions, *, parallelism: int = 1) -> ModelUnusable:
     """Returns the error of a model that ran out of memory while it was loaded."""
-    return too_large("", _remedy_without_device(options) if device() == "cpu" else _remedy(options))
+    if device() == "cpu":
+        return too_large("", _remedy_without_device(options))
+    return too_large("", SPREAD if splits(options, parallelism) else _remedy(options))
 
 
 def _sizes(folder: Path, options: ModelOptions, widths: Mapping[str, float]) -> dict[str, float]:

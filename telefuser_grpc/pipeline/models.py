@@ -15,6 +15,7 @@ from telefuser_grpc.pipeline.checkpoint import (
     too_new,
 )
 from telefuser_grpc.pipeline.completeness import all_weights_needed
+from telefuser_grpc.pipeline.context_parallel import check_context, splits
 from telefuser_grpc.pipeline.failure import failure_of, public_message
 from telefuser_grpc.pipeline.loras import add_loras
 from telefuser_grpc.pipeline.memory import check_memory, out_of_memory
@@ -41,7 +42,8 @@ def load_model(
     Args:
         pipeline_class: The diffusers class.
         default: The hub id of the model that the file is for.
-        parallelism: Over how many devices the model is spread, by whole parts ("balanced").
+        parallelism: Over how many devices the model is spread, by whole parts ("balanced"), or how
+            many ranks of the replica share each step, of which this process is one.
         float32: Parts that keep full precision, such as a VAE that overflows in half.
         also: Other pipeline classes whose directories have the same parts.
         parts: Ready parts that take the place of those in the directory.
@@ -60,12 +62,12 @@ def load_model(
         with all_weights_needed(folder, default=default):
             pipe: P = _read(pipeline_class, folder, settings)
         add_loras(pipe, options.loras)
-        tune(pipe, options)
+        tune(pipe, options, parallelism=parallelism)
         if "device_map" not in settings:
             place(pipe, options)
     except (RuntimeError, MemoryError) as error:
         if isinstance(failure_of(error), OutOfMemory):
-            raise out_of_memory(options) from error
+            raise out_of_memory(options, parallelism=parallelism) from error
         raise
     logger.info("model loaded", model=title(folder), denoisers=denoisers(pipe), device=device())
     return pipe
@@ -80,6 +82,9 @@ def _dtypes(options: ModelOptions, float32: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _spread(options: ModelOptions, parallelism: int) -> dict[str, Any]:
+    if splits(options, parallelism):
+        check_context(options)
+        return {}
     if parallelism == 1 or device() == "cpu":
         return {}
     if options.offload != "none":

@@ -6,6 +6,7 @@ from typing import Literal
 Dtype = Literal["auto", "bfloat16", "float16", "float32"]
 Offload = Literal["none", "model", "group", "sequential"]
 Quantization = Literal["none", "int8", "int4", "float8", "nf4"]
+Parallel = Literal["spread", "context"]
 StepCache = Literal["none", "first_block", "taylorseer", "pyramid"]
 
 
@@ -26,6 +27,8 @@ class ModelOptions:
         attention: A diffusers attention backend, as "flash", "sage" or "native"; "" is torch's.
         compile: Compiles the denoiser's blocks: the first run of a shape takes minutes longer.
         step_cache: Skips work between similar steps: up to twice as fast, other pictures.
+        parallel: What each of several devices of a replica holds: parts of the model ("spread"), or
+            the whole, so that they share the sequence of every step ("context": faster).
         loras: Adapters to merge, each `place` or `place:weight`: a file, a directory or a hub id;
             `transformer=` or `transformer_2=` before it names one of two experts, else both.
     """
@@ -39,4 +42,5 @@ class ModelOptions:
     attention: str = ""
     compile: bool = False
     step_cache: StepCache = "none"
+    parallel: Parallel = "spread"
     loras: tuple[str, ...] = ()

@@ -54,31 +54,55 @@ def render_batch(
         raise failure from (None if failure is error else error)
 
 
+def accompany(loaded: LoadedPipeline, jobs: Sequence[Job], contexts: Sequence[RunContext]) -> None:
+    """Does the work of `render`, or of `render_batch` for several jobs, and lets go what it makes.
+
+    Raises:
+        TaskCancelled, OutOfMemory, PipelineFailed
+    """
+    try:
+        if len(jobs) == 1:
+            _run(loaded, jobs[0], JobContext(contexts[0]))
+        else:
+            _run_together(loaded, jobs, BatchContext(contexts))
+    except (Exception, SystemExit, asyncio.CancelledError) as error:
+        raise failure_of(error) from (None if isinstance(error, TaskFailed) else error)
+
+
 def _render(loaded: LoadedPipeline, job: Job, context: JobContext) -> Rendering:
-    context.raise_if_cancelled()
     stopwatch = Stopwatch()
+    result = _run(loaded, job, context)
+    return _read(loaded, result, job, stopwatch.read())
+
+
+def _run(loaded: LoadedPipeline, job: Job, context: JobContext) -> Any:
+    context.raise_if_cancelled()
     with hooked(loaded.pipeline, context), _output_folder(job.output_folder):
         result = loaded.wait(loaded.entry.call(loaded.pipeline, task_fields(job), context))
     context.raise_if_cancelled()
-    return _read(loaded, result, job, stopwatch.read())
+    return result
 
 
 def _render_batch(
     loaded: LoadedPipeline, jobs: Sequence[Job], context: BatchContext
 ) -> list[Rendering | TaskFailed]:
-    assert loaded.entry.together is not None, "the loader refuses such a contract"
-    context.raise_if_cancelled()
     stopwatch = Stopwatch()
-    requests = [task_fields(job) for job in jobs]
-    with hooked(loaded.pipeline, context):
-        told = loaded.wait(loaded.entry.together(loaded.pipeline, requests, context.members))
-    context.raise_if_cancelled()
-    results = _one_each(told, len(jobs))
+    results = _one_each(_run_together(loaded, jobs, context), len(jobs))
     measured = stopwatch.read(batch_size=len(jobs))
     return [
         _read_or_why_not(loaded, result, job, measured)
         for result, job in zip(results, jobs, strict=True)
     ]
+
+
+def _run_together(loaded: LoadedPipeline, jobs: Sequence[Job], context: BatchContext) -> Any:
+    assert loaded.entry.together is not None, "the loader refuses such a contract"
+    context.raise_if_cancelled()
+    requests = [task_fields(job) for job in jobs]
+    with hooked(loaded.pipeline, context):
+        told = loaded.wait(loaded.entry.together(loaded.pipeline, requests, context.members))
+    context.raise_if_cancelled()
+    return told
 
 
 def _one_each(told: Any, count: int) -> list[Any]:

@@ -5,6 +5,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from telefuser_grpc.pipeline.checkpoint import ModelUnusable
+from telefuser_grpc.pipeline.context_parallel import split_sequences, splits
 from telefuser_grpc.pipeline.failure import public_message
 from telefuser_grpc.pipeline.options import ModelOptions
 from telefuser_grpc.pipeline.step_cache import enable_step_cache
@@ -40,8 +41,8 @@ def place(pipe: Any, options: ModelOptions) -> None:
         )
 
 
-def tune(pipe: Any, options: ModelOptions) -> None:
-    """Applies tiling, attention backend, step cache and compilation.
+def tune(pipe: Any, options: ModelOptions, *, parallelism: int = 1) -> None:
+    """Applies tiling, attention backend, split over ranks, step cache and compilation.
 
     Raises:
         ModelUnusable: The model's class cannot do what is asked; the message names the setting.
@@ -53,6 +54,8 @@ def tune(pipe: Any, options: ModelOptions) -> None:
         setting = f"TELEFUSER_ATTENTION={options.attention}"
         for part in parts:
             _apply(part, "set_attention_backend", setting, options.attention)
+    if splits(options, parallelism):
+        split_sequences(parts, parallelism)
     if options.step_cache != "none":
         enable_step_cache(pipe, options.step_cache, parts)
     if options.compile:

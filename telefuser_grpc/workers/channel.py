@@ -7,7 +7,7 @@ other side has died.
 import asyncio
 import socket
 import threading
-from typing import TypeVar
+from typing import Any, Generic, TypeVar
 
 import msgspec
 
@@ -17,6 +17,8 @@ LENGTH_BYTES = 4
 FRAME_LIMIT_BYTES = 64 * 2**20
 
 F = TypeVar("F")
+S = TypeVar("S")
+R = TypeVar("R")
 
 
 class ProtocolError(Exception):
@@ -63,22 +65,26 @@ class ServerChannel:
         self._writer.transport.abort()
 
 
-class ReplicaChannel:
-    """The replica's end: blocks, and any thread may send."""
+class BlockingChannel(Generic[S, R]):
+    """An end that blocks, and on which any thread may send.
 
-    def __init__(self, end: socket.socket) -> None:
+    Args:
+        frames: What the other side sends.
+    """
+
+    def __init__(self, end: socket.socket, frames: Any) -> None:
         self._socket = end
         self._file = end.makefile("rb")
         self._sending = threading.Lock()
-        self._decoder: msgspec.json.Decoder[FromServer] = msgspec.json.Decoder(FromServer)
+        self._decoder: msgspec.json.Decoder[R] = msgspec.json.Decoder(frames)
 
-    def send(self, frame: FromReplica) -> None:
+    def send(self, frame: S) -> None:
         """Sends a frame."""
         packed = _pack(frame)
         with self._sending:
             self._socket.sendall(packed)
 
-    def receive(self) -> FromServer | None:
+    def receive(self) -> R | None:
         """Waits for the next frame; None is the end of file."""
         try:
             header = self._file.read(LENGTH_BYTES)
@@ -93,7 +99,14 @@ class ReplicaChannel:
         self._socket.close()
 
 
-def _pack(frame: FromServer | FromReplica) -> bytes:
+class ReplicaChannel(BlockingChannel[FromReplica, FromServer]):
+    """The replica's end."""
+
+    def __init__(self, end: socket.socket) -> None:
+        super().__init__(end, FromServer)
+
+
+def _pack(frame: object) -> bytes:
     body = msgspec.json.encode(frame)
     if len(body) > FRAME_LIMIT_BYTES:
         raise ProtocolError(f"a frame of {len(body)} bytes is too large")

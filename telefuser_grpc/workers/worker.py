@@ -18,7 +18,8 @@ from telefuser_grpc.workers.messages import Cancel, Ping, Pong, RunBatch, RunJob
 
 logger = structlog.get_logger()
 
-LOST_DEVICE = ("CUDA error", "device-side assert")
+PARTED = "the devices of the replica no longer work together"
+LOST_DEVICE = ("CUDA error", "device-side assert", PARTED)
 
 
 class Made(Protocol):

@@ -130,6 +130,7 @@ def told(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         ("compile", True, "pool", "options.compile"),
         ("step_cache", "pyramid", "pool", "options.step_cache"),
         ("step_cache", "first_block", "pool", "options.step_cache"),
+        ("parallel", "context", "pool", "options.parallel"),
         ("loras", ("a:0.5",), "pool", "options.loras"),
     ],
 )

@@ -93,6 +93,7 @@ OURS = {
     "COMPILE": ("true", True, False),
     "MAX_BATCH_SIZE": ("1", 1, 0),
     "STEP_CACHE": ("first_block", "first_block", "none"),
+    "PARALLEL": ("context", "context", "spread"),
     "LORAS": ("a.safetensors:0.8, org/b", ("a.safetensors:0.8", "org/b"), ()),
     "OTLP_ENDPOINT": ("c:4317", "c:4317", None),
     "SERVICE_NAME": ("video", "video", "telefuser"),

@@ -149,3 +149,22 @@ def test_container_without_a_limit_is_as_large_as_its_machine(tmp_path: Path) ->
 
     assert memory.room_of_container(tmp_path) == memory.room_of_container(tmp_path / "none")
     assert memory.room_of_container(tmp_path) >= 2**60
+
+
+def test_ranks_of_one_machine_hold_a_copy_each(model: Path, machine: Machine) -> None:
+    machine(main=20)
+
+    check(model, parallelism=2)
+    with pytest.raises(ModelUnusable, match=r"24\.0 GB, and 20\.0 GB of main memory"):
+        check(model, parallelism=2, parallel="context")
+
+
+def test_every_rank_holds_the_whole_model_on_its_device(
+    model: Path, machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine(main=99, devices=(99, 11.5))
+    monkeypatch.setattr(memory, "free_bytes_here", lambda: 11.5 * GB)
+
+    check(model, parallelism=2)
+    with pytest.raises(ModelUnusable, match=r"device memory.*TELEFUSER_PARALLEL=spread"):
+        check(model, parallelism=2, parallel="context")
