@@ -16,6 +16,7 @@ from telefuser_grpc.client.tf_client import (
 )
 from telefuser_grpc.domain.task import Progress
 from telefuser_grpc.pipeline.probe import OUTPUT_LIMITS, probe
+from tests.end_to_end.begun import until_begun_by_rest
 from tests.end_to_end.gates import Gate
 from tests.fakes.media_files import mp4, noise, still
 from tests.fakes.service import Service
@@ -130,10 +131,10 @@ def test_refused_task_names_the_field(client: TFClient) -> None:
         client.create_t2v_task("")
 
 
-def test_cancelled_task_ends_the_wait(client: TFClient, tmp_path: Path) -> None:
-    with Gate(tmp_path / "gate") as gate:
+def test_cancelled_task_ends_the_wait(client: TFClient, service: Service, tmp_path: Path) -> None:
+    with Gate(tmp_path / "gate") as gate, service.http() as http:
         task = client.create_task("t2v", prompt="p", gate=str(gate))
-        gate.wait_for_visitor()
+        until_begun_by_rest(http, task["task_id"])
         queue = client.get_queue_status()
 
         answer = client.cancel_task(task["task_id"])

@@ -6,6 +6,7 @@ import pytest
 
 from telefuser_grpc.client import Client
 from telefuser_grpc.domain.task import TaskState
+from tests.end_to_end.begun import until_begun
 from tests.end_to_end.conftest import PUPPET
 from tests.end_to_end.gates import Gate
 from tests.end_to_end.stories import words
@@ -48,7 +49,7 @@ def test_running_task_takes_at_most_one_more_step(client: Client) -> None:
 def test_waiting_task_is_gone_at_once(client: Client, gate: Gate) -> None:
     running = client.create("act", parameters={"gate": str(gate)})
     waiting = client.create("act")
-    gate.wait_for_visitor()
+    until_begun(client, running.id)
 
     cancelled = client.cancel(waiting.id)
     queue = client.queue()

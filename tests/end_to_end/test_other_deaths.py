@@ -10,6 +10,7 @@ import pytest
 from telefuser_grpc.client import Client
 from telefuser_grpc.domain.replica import ReplicaState
 from telefuser_grpc.domain.task import TaskState
+from tests.end_to_end.begun import until_begun
 from tests.end_to_end.conftest import PUPPET
 from tests.end_to_end.gates import Gate
 from tests.end_to_end.sse import SseEvent, read_events
@@ -56,6 +57,7 @@ def test_only_the_task_of_a_dead_replica_is_retried(
     doomed, other = (client.create("act", parameters={"gate": str(gate)}) for gate in gates)
     for gate in gates:
         gate.wait_for_visitor()
+    until_begun(client, doomed.id, other.id)
     replicas = client.status().replicas
     (victim,) = (each for each in replicas if each.task_id == doomed.id)
 

@@ -12,9 +12,9 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.end_to_end.begun import until_begun_by_rest
 from tests.end_to_end.conftest import HERE
 from tests.end_to_end.gates import Gate
-from tests.end_to_end.sse import read_events
 from tests.fakes.service import Deaths, Service
 
 MakeGate = Callable[[], Gate]
@@ -51,12 +51,6 @@ def create(http: httpx.Client, prompt: str = "p", **fields: object) -> str:
     assert answer.status_code == 200, answer.text
     task_id: str = answer.json()["task_id"]
     return task_id
-
-
-def begun(http: httpx.Client, task_id: str) -> None:
-    """Waits until it is on disk that a task runs; the run begins before that."""
-    with http.stream("GET", f"/v1/tasks/{task_id}/events") as answer:
-        next(each for each in read_events(answer) if each.data.get("status") == "processing")
 
 
 def ended(http: httpx.Client, task_id: str) -> Any:
@@ -120,9 +114,7 @@ def test_both_replicas_work_at_once_and_a_full_queue_is_503(
 ) -> None:
     gates = [make_gate(), make_gate()]
     tasks = [create(http, gate=str(gate)) for gate in gates]
-    for task, gate in zip(tasks, gates, strict=True):
-        gate.wait_for_visitor()
-        begun(http, task)
+    until_begun_by_rest(http, *tasks)
     busy = told(http, "status")
     tasks += [create(http) for _ in range(2)]
 

@@ -8,6 +8,7 @@ import pytest
 from telefuser_grpc.client import Client
 from telefuser_grpc.domain.task import Task, TaskEvent, TaskState
 from telefuser_grpc.pipeline.probe import OUTPUT_LIMITS, probe
+from tests.end_to_end.begun import until_begun
 from tests.end_to_end.conftest import PUPPET
 from tests.end_to_end.gates import Gate
 from tests.end_to_end.stories import is_gapless, words
@@ -96,7 +97,7 @@ def test_right_after_the_acknowledgement(service: Service, client: Client, tmp_p
 def test_before_the_dispatch(service: Service, client: Client, gate: Gate, tmp_path: Path) -> None:
     running = client.create("t2v", "first", parameters={"gate": str(gate)})
     waiting = [client.create("t2v", "next") for _ in range(2)]
-    gate.wait_for_visitor()
+    until_begun(client, running.id)
     seen = [watch_until(client, task, PENDING) for task in waiting]
 
     service.kill()
@@ -116,11 +117,11 @@ def test_order_of_waiting_tasks_outlives_the_server(
 ) -> None:
     running = client.create("act", parameters={"gate": str(gate)})
     waiting = [client.create("act", parameters={"gate": str(gate)}) for _ in range(3)]
-    gate.wait_for_visitor()
+    until_begun(client, running.id)
 
     service.kill()
     service.start()
-    gate.wait_for_visitor()
+    until_begun(client, running.id, attempts=2)
     queue = client.queue()
     gate.open()
     ends = [client.wait(task.id) for task in (running, *waiting)]

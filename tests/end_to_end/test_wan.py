@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 from telefuser_grpc.storage.sqlite_tasks import SqliteTaskStore
+from tests.end_to_end.begun import until_begun_by_rest
 from tests.end_to_end.gates import Gate
 from tests.fakes.builders import ended, make_artifact, make_task, started
 from tests.fakes.media_files import still
@@ -174,8 +175,7 @@ def test_at_most_two_run_together_and_a_third_waits_and_can_be_cancelled(
 ) -> None:
     gates = [make_gate() for _ in range(2)]
     running = [submit(prompt=f"{PROMPT} gate:{gate}").json()["requestId"] for gate in gates]
-    for gate in gates:
-        gate.wait_for_visitor()
+    until_begun_by_rest(http, *running)
     third = submit().json()["requestId"]
 
     words = [status_of(http, each)["status"] for each in running]
