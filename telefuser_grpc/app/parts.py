@@ -35,7 +35,7 @@ SUBMISSION_SECONDS = 10.0
 IDLE_MARGIN_SECONDS = 60.0
 WAN_TOGETHER = 2
 """The tasks that the interface of Wan2.1 promises to run at once, at most."""
-FORM_FILES = 4
+FORM_FILES = 7
 """The files that a form may hold, each as large as an input may be."""
 
 
