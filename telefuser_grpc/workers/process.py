@@ -70,6 +70,8 @@ class ReplicaProcess:
         code = self._child.returncode
         if code is None:
             return "closed its channel and cannot be killed"
+        if code == -signal.SIGKILL:
+            return "was killed by SIGKILL, as a system does whose memory runs out"
         if code < 0:
             return f"was killed by {signal.Signals(-code).name}"
         return f"exited with status {code}"

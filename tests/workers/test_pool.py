@@ -188,7 +188,10 @@ async def test_a_killed_process_ends_its_run_at_once_and_is_replaced() -> None:
             assert other.pid != replica.pid
         (status,) = pool.status()
     assert status.restarts == 1
-    assert status.last_error == "Replica 0 was killed by SIGKILL"
+    assert (
+        status.last_error
+        == "Replica 0 was killed by SIGKILL, as a system does whose memory runs out"
+    )
 
 
 async def test_a_process_that_dies_idle_is_replaced() -> None:

@@ -116,7 +116,7 @@ async def test_a_replica_ignores_the_interrupt_of_a_terminal() -> None:
         assert isinstance(await process.channel.receive(), Stepped)
     process.kill()
     await process._child.wait()
-    assert process.exit_text == "was killed by SIGKILL"
+    assert process.exit_text == "was killed by SIGKILL, as a system does whose memory runs out"
 
 
 async def test_a_command_that_does_not_exist_cannot_be_started() -> None:
