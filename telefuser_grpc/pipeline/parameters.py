@@ -101,13 +101,17 @@ def frames(*, maximum: int, every: int = 4) -> Declared:
 
 
 def side(name: str, *, maximum: int, multiple: int, minimum: int = 64) -> Declared:
-    """Declares an exact width or height, in place of resolution and aspect ratio."""
+    """Declares an exact width or height, in place of resolution and aspect ratio.
+
+    A contract that bounds `max_pixels` takes both or neither.
+    """
     return {
         "type": "integer",
         "minimum": minimum,
         "maximum": maximum,
         "unit": "pixels",
-        "description": f"Exact {name}, rounded up to a multiple of {multiple}.",
+        "description": f"Exact {name}, together with the other side; rounded up to a multiple "
+        f"of {multiple}.",
     }
 
 

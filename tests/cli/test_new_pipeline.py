@@ -157,7 +157,7 @@ def test_printed_request_makes_a_clip_of_a_picture(run: Run, model: Path, tmp_pa
     """It is made small here: the usual size would take minutes."""
     printed = run("new-pipeline", str(model)).stdout
     (tmp_path / "picture.png").write_bytes(still(width=90, height=60))
-    small = ("-Fwidth=96", "-Fnum_frames=5", "-Fnum_inference_steps=2")
+    small = ("-Fwidth=96", "-Fheight=64", "-Fnum_frames=5", "-Fnum_inference_steps=2")
 
     with Service(tmp_path / "tiny_wan.py", tmp_path) as service, service.http() as http:
         made = _made(Served(service, http), _answer(printed, service, *small))

@@ -28,6 +28,7 @@ numpy = pytest.importorskip("numpy")
 MODELS = ("t2v", "i2v", "i2v of one size", "fl2v", "vc", "sound", "t2i", "i2i", "upscale")
 CLIP = {"width": 80, "height": 64, "num_frames": 5, "num_inference_steps": 2}
 PICTURE = {"width": 80, "height": 64, "num_inference_steps": 2}
+SMALLER = {"width": 64, "height": 48, "num_inference_steps": 2}
 RENDERED = [
     ("t2v", "t2v", CLIP, (5, 80, 64)),
     ("i2v", "i2v", CLIP, (5, 80, 64)),
@@ -36,7 +37,7 @@ RENDERED = [
     ("fl2v", "fl2v", CLIP, (5, 80, 64)),
     ("vc", "vc", CLIP | {"strength": 0.5}, (5, 80, 64)),
     ("sound", "i2v", CLIP | {"width": 96, "num_frames": 9}, (9, 96, 64)),
-    ("t2i", "t2i", PICTURE, (1, 80, 64)),
+    ("t2i", "t2i", SMALLER, (1, 64, 48)),
     ("i2i", "t2i", PICTURE, (1, 80, 64)),
     ("i2i", "i2i", PICTURE, (1, 80, 64)),
     ("upscale", "i2i", {"num_inference_steps": 2}, (1, 256, 128)),
@@ -85,10 +86,12 @@ def loaded(drafted: Callable[[str], Drafted]) -> Iterator[Callable[[str], Loaded
 
 
 def _save(name: str, folder: Path) -> None:
+    import torch
     from diffusers import WanVideoToVideoPipeline
 
     from tests.pipelines.tiny import cogvideo, ltx2, pictures, upscale, wan
 
+    torch.manual_seed(0)
     match name:
         case "t2v":
             wan.save_wan21_t2v(folder)
@@ -173,7 +176,7 @@ def test_every_declared_kind_is_rendered_here(loaded: Callable[[str], LoadedPipe
 
 
 @pytest.mark.parametrize(
-    ("name", "kind", "asked", "max_size"), [("t2v", "t2v", CLIP, 4), ("t2i", "t2i", PICTURE, 8)]
+    ("name", "kind", "asked", "max_size"), [("t2v", "t2v", CLIP, 4), ("t2i", "t2i", SMALLER, 8)]
 )
 def test_draft_of_words_alone_makes_tasks_together(
     name: str,
@@ -201,7 +204,7 @@ def test_draft_of_words_alone_makes_tasks_together(
         abs(_frames(one) - other).max() < 0.01 for one, other in zip(together, alone, strict=True)
     )
     assert all(
-        abs(alone[one] - alone[other]).max() > 0.05 for one, other in [(0, 1), (0, 2), (1, 2)]
+        abs(alone[one] - alone[other]).max() > 0.02 for one, other in [(0, 1), (0, 2), (1, 2)]
     )
 
 
@@ -281,13 +284,13 @@ def test_draft_says_what_it_was_made_from(drafted: Callable[[str], Drafted]) -> 
     assert made.draft.name == "tiny_t2v_1_0"
 
 
-def test_picture_decides_the_shape_where_one_side_is_asked(
+def test_picture_decides_the_shape_where_no_size_is_asked(
     loaded: Callable[[str], LoadedPipeline], tmp_path: Path
 ) -> None:
     pipeline = loaded("i2i")
     inputs = {"first_image_path": _input("first_image_path", tmp_path)}
     fields = pipeline.contract.task("i2i").complete(
-        {"prompt": "a cat", "num_inference_steps": 1, "width": 128, **inputs}
+        {"prompt": "a cat", "num_inference_steps": 1, **inputs}
     )
     job = dataclasses.replace(
         make_job(tmp_path, output_name="t.png", media_type="image", fields=fields, inputs=inputs),
@@ -296,7 +299,7 @@ def test_picture_decides_the_shape_where_one_side_is_asked(
 
     facts = encode(render(pipeline, job, Watcher().context), job)[0].facts
 
-    assert (facts.width, facts.height) == (128, 64)
+    assert (facts.width, facts.height) == (182, 90)
 
 
 def test_file_finds_its_model_where_nothing_else_is_named(

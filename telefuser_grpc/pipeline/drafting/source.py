@@ -1,6 +1,7 @@
 """Writes the text of a drafted pipeline file."""
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 
 from telefuser_grpc.pipeline.drafting.declared import (
     common_parameters,
@@ -25,6 +26,7 @@ REQUIRED = {
     "vc": ("ref_video_path",),
     "vsr": ("ref_video_path",),
 }
+LONGEST_RATIO = 8  # of the sides of a picture
 PASSED_ON = ("num_inference_steps", "guidance_scale", "true_cfg_scale")
 
 
@@ -150,10 +152,20 @@ def _task(plan: Plan, kind: str) -> str:
             f'"required_inputs": [{", ".join(text(name) for name in required)}]',
             '"optional_inputs": []',
         ]
-    entries.append(_parameters(plan, kind))
+    entries += [*_bounds(plan, REQUIRED.get(kind, ())), _parameters(plan, kind)]
     if _has_batch(plan):
         entries.append(f'"batch": declare.batch(PARAMETERS, max_size={plan.together})')
     return "\n".join(spread(f'"{kind}": {{', entries, "}"))
+
+
+def _bounds(plan: Plan, inputs: Sequence[str]) -> Iterator[str]:
+    """Writes how large media may be, where the model makes more than one size."""
+    if plan.call.enlarges or plan.has_one_size:
+        return
+    if inputs:
+        yield f'"input_limits": {{"{inputs[0]}": {{"max_aspect_ratio": {LONGEST_RATIO}}}}}'
+    width, height = max(plan.sizes.values(), key=math.prod)
+    yield f'"max_pixels": {width} * {height}'
 
 
 def _parameters(plan: Plan, kind: str) -> str:
