@@ -13,7 +13,7 @@ import structlog
 
 from telefuser_grpc.domain.job import Job
 from telefuser_grpc.errors import TaskCancelled, TaskFailed
-from telefuser_grpc.pipeline.context import RunContext
+from telefuser_grpc.pipeline.context import RunContext, Signal
 from telefuser_grpc.pipeline.context_parallel import Meeting, seed_everything
 from telefuser_grpc.pipeline.loader import LoadedPipeline, PipelineLoadError
 from telefuser_grpc.pipeline.runner import accompany
@@ -62,8 +62,7 @@ def _follow(channel: FollowerChannel) -> None:
     settle()
     channel.send(Joined())
     while True:
-        run = leader.next_run()
-        channel.send(Ended(run.number, _failure(loaded, run, leader)))
+        channel.send(take_part(loaded, leader.next_run(), leader))
 
 
 class Leader:
@@ -104,23 +103,28 @@ class Leader:
         return self._is_over or (isinstance(frame, Decided) and frame.is_cancelled)
 
 
-def _failure(loaded: LoadedPipeline, run: Together, leader: Leader) -> str:
-    """Takes part in a run and returns why it failed here, "" if it did not."""
+def take_part(loaded: LoadedPipeline, run: Together, cancelled: Signal) -> Ended:
+    """Does the work of a run, lets go what it makes, and returns how it ended here."""
     seed_everything(run.seed)
-    context = RunContext(report=lambda _: None, cancelled=leader, preview_interval_seconds=NEVER)
     try:
-        with tempfile.TemporaryDirectory(prefix="rank-", ignore_cleanup_errors=True) as folder:
-            jobs = [_elsewhere(job, Path(folder, str(row))) for row, job in enumerate(run.jobs)]
-            accompany(loaded, jobs, [context] * len(jobs))
+        _accompany(loaded, run, cancelled)
     except TaskCancelled:
-        return ""
+        return Ended(run.number)
     except TaskFailed as failure:
         logger.warning("run failed", task_id=run.jobs[0].task_id, exc_info=failure)
-        return failure.message
-    return ""
+        return Ended(run.number, failure.message.encode(errors="replace").decode())
+    return Ended(run.number)
+
+
+def _accompany(loaded: LoadedPipeline, run: Together, cancelled: Signal) -> None:
+    context = RunContext(report=lambda _: None, cancelled=cancelled, preview_interval_seconds=NEVER)
+    with tempfile.TemporaryDirectory(prefix="rank-", ignore_cleanup_errors=True) as folder:
+        jobs = [_elsewhere(job, Path(folder, str(row))) for row, job in enumerate(run.jobs)]
+        accompany(loaded, jobs, [context] * len(jobs))
 
 
 def _elsewhere(job: Job, folder: Path) -> Job:
     """Has a job write where it is in nobody's way."""
-    (folder / job.output_name).parent.mkdir(parents=True)
+    folder.mkdir()
+    (folder / job.output_name).parent.mkdir(parents=True, exist_ok=True)
     return replace(job, output_folder=str(folder))

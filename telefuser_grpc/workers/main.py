@@ -38,7 +38,7 @@ def _serve(channel: ReplicaChannel) -> None:
         return
     worker: Worker[Rendering] = Worker(channel, encode=encode)
     threading.Thread(target=_listen, args=(worker,), name="listen", daemon=True).start()
-    ranks, meeting = start_ranks(order, leave=_leave)
+    ranks, meeting = start_ranks(order, refuse=lambda why: _refuse(channel, why), leave=_leave)
     loaded = _load(channel, order, ranks, meeting)
     encoding = threading.Thread(target=_encode, args=(worker,), name="encode", daemon=True)
     encoding.start()
@@ -61,12 +61,12 @@ def _load(
         loaded = load_as_ordered(order, meeting)
         ranks.wait_until_loaded()
     except PipelineLoadError as error:
-        channel.send(LoadFailed(str(error).encode(errors="replace").decode()))
+        _tell_refusal(channel, str(error))
         sys.exit(1)
     try:
         channel.send(Ready(loaded.contract))
     except (TypeError, ValueError, ProtocolError) as error:
-        channel.send(LoadFailed(f"Pipeline contract cannot be sent: {error}"))
+        _tell_refusal(channel, f"Pipeline contract cannot be sent: {error}")
         sys.exit(1)
     settle()
     return loaded
@@ -114,6 +114,15 @@ def _encode(worker: Worker[Rendering]) -> None:
     except BaseException:
         logger.exception("encoder broke")
         os._exit(1)
+
+
+def _refuse(channel: ReplicaChannel, why: str) -> NoReturn:
+    _tell_refusal(channel, why)
+    os._exit(1)
+
+
+def _tell_refusal(channel: ReplicaChannel, why: str) -> None:
+    channel.send(LoadFailed(why.encode(errors="replace").decode()))
 
 
 def _leave(why: str) -> NoReturn:

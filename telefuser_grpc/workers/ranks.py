@@ -18,7 +18,6 @@ from telefuser_grpc.domain.job import Job
 from telefuser_grpc.errors import PipelineFailed, TaskCancelled, TaskFailed
 from telefuser_grpc.pipeline.context import Signal
 from telefuser_grpc.pipeline.context_parallel import Meeting, seed_everything, splits
-from telefuser_grpc.pipeline.loader import PipelineLoadError
 from telefuser_grpc.workers.channel import BlockingChannel
 from telefuser_grpc.workers.messages import Load
 from telefuser_grpc.workers.rank_messages import (
@@ -50,6 +49,7 @@ class Ranks:
 
     Args:
         channels: One to each follower.
+        refuse: Ends the process, as one of them cannot load the pipeline, and tells why.
         leave: Ends the process, and tells why.
     """
 
@@ -57,10 +57,12 @@ class Ranks:
         self,
         channels: Sequence[LeaderChannel],
         *,
+        refuse: Callable[[str], None],
         leave: Callable[[str], None],
         patience_seconds: float = PATIENCE_SECONDS,
     ) -> None:
         self._followers = [Follower(rank, each) for rank, each in enumerate(channels, start=1)]
+        self._refuse = refuse
         self._leave = leave
         self._patience_seconds = patience_seconds
         self._changed = threading.Condition()
@@ -71,14 +73,9 @@ class Ranks:
             threading.Thread(target=self._hear, args=(follower,), name=name, daemon=True).start()
 
     def wait_until_loaded(self) -> None:
-        """Waits until all have loaded the pipeline. Raises PipelineLoadError."""
+        """Waits until all have loaded the pipeline."""
         with self._changed:
-            self._changed.wait_for(
-                lambda: all(each.has_joined or each.refusal for each in self._followers)
-            )
-        for follower in self._followers:
-            if follower.refusal:
-                raise PipelineLoadError(follower.refusal)
+            self._changed.wait_for(lambda: all(each.has_joined for each in self._followers))
 
     @contextmanager
     def together(self, jobs: Sequence[Job], cancels: Sequence[Signal]) -> Iterator[list[Signal]]:
@@ -132,11 +129,12 @@ class Ranks:
             with self._changed:
                 follower.take(frame)
                 self._changed.notify_all()
-            if isinstance(frame, Ended) and frame.failure:
+            if isinstance(frame, Refused):
+                self._refuse(frame.message)  # the first rank may wait for that one to load
+            elif isinstance(frame, Ended) and frame.failure:
                 self._expect_end(frame, follower)
         follower.channel.close()
-        if not follower.refusal:
-            self._leave(f"rank {follower.rank} is gone")
+        self._leave(f"rank {follower.rank} is gone")
 
     def _expect_end(self, ended: Ended, follower: "Follower") -> None:
         """Leaves if the first rank does not fail, too, but waits for what never comes."""
@@ -157,7 +155,6 @@ class Follower:
         self.rank = rank
         self.channel = channel
         self.has_joined = False
-        self.refusal = ""
         self.ended = 0
 
     def send(self, frame: FromLeader) -> None:
@@ -172,8 +169,6 @@ class Follower:
         match frame:
             case Joined():
                 self.has_joined = True
-            case Refused(message):
-                self.refusal = message
             case Ended(number):
                 self.ended = number
 
@@ -194,16 +189,19 @@ class Agreed:
             return is_cancelled
 
 
-def start_ranks(order: Load, *, leave: Callable[[str], NoReturn]) -> tuple[Ranks, Meeting | None]:
+def start_ranks(
+    order: Load, *, refuse: Callable[[str], NoReturn], leave: Callable[[str], NoReturn]
+) -> tuple[Ranks, Meeting | None]:
     """Starts the other ranks that an order needs; returns them and where this one meets them."""
     if not splits(order.options, order.parallelism):
-        return Ranks((), leave=leave), None
+        return Ranks((), refuse=refuse, leave=leave), None
     file = str(Path(tempfile.mkdtemp(prefix="ranks-"), "meeting"))
     channels = []
     for rank in range(1, order.parallelism):
         channels.append(_start(rank))
         channels[-1].send(Follow(order, file, rank, order.parallelism))
-    return Ranks(channels, leave=leave), Meeting(file=file, rank=0, size=order.parallelism)
+    meeting = Meeting(file=file, rank=0, size=order.parallelism)
+    return Ranks(channels, refuse=refuse, leave=leave), meeting
 
 
 def _start(rank: int) -> LeaderChannel:

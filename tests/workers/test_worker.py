@@ -35,7 +35,7 @@ from telefuser_grpc.workers.messages import (
     Stepped,
     Stopped,
 )
-from telefuser_grpc.workers.worker import DeviceLost, Worker
+from telefuser_grpc.workers.worker import PARTED, DeviceLost, Worker
 from tests.workers.local_pool import make_job
 
 F = TypeVar("F")
@@ -150,7 +150,9 @@ def test_an_error_of_the_encoding_ends_its_run_and_no_other(
     assert Finished("task_2", 1, ()) in frames
 
 
-@pytest.mark.parametrize("sign", ["CUDA error: unspecified launch failure", "device-side assert"])
+@pytest.mark.parametrize(
+    "sign", ["CUDA error: unspecified launch failure", "device-side assert", PARTED]
+)
 def test_a_lost_device_ends_the_worker_after_what_it_still_encodes(
     server: Server, sign: str
 ) -> None:
