@@ -41,6 +41,9 @@ PIPELINE_CONTRACT = {
             "media_type": "video",
             "required_inputs": ["ref_video_path"],
             "optional_inputs": [],
+            "input_limits": {
+                "ref_video_path": {"max_frames": MOST_FRAMES, "max_pixels": MOST_PIXELS // 4}
+            },
             "parameters": {
                 "prompt": {
                     "type": "string",
@@ -81,7 +84,7 @@ def get_pipeline(parallelism: int, options: ModelOptions) -> Kandinsky6SRPipelin
 
 def run(pipe: Kandinsky6SRPipeline, request: Mapping[str, Any], context: Any) -> dict[str, Any]:
     """Serve one request; progress counts the steps of all tiles."""
-    clip = read_clip(request["ref_video_path"], limit=MOST_FRAMES + 1)
+    clip = read_clip(request["ref_video_path"], limit=MOST_FRAMES)
     scale = request["resolution_scale"]
     _check(clip, scale, pipe.transformer_tile_sizes)
     width, height = clip.frames[0].size
@@ -101,13 +104,11 @@ def run(pipe: Kandinsky6SRPipeline, request: Mapping[str, Any], context: Any) ->
 
 
 def _check(clip: Clip, scale: float, tiles: tuple[tuple[int, int], ...]) -> None:
-    """Refuse a clip that is too long, too large, or smaller than a tile before it is scaled."""
+    """Refuse a clip that is too large for its scale, or smaller than a tile before it is scaled."""
     width, height = clip.frames[0].size
     rows, columns = min(tiles, key=lambda tile: abs(tile[1] / tile[0] - width / height))
     least = (columns // int(scale), rows // int(scale))
-    if len(clip.frames) > MOST_FRAMES:
-        problem = f"must have {MOST_FRAMES} frames at most; cut the clip"
-    elif width * height * scale**2 > MOST_PIXELS:
+    if width * height * scale**2 > MOST_PIXELS:
         problem = f"of {width}x{height} would be more than 2560x1440 pixels; scale it down"
     elif width < least[0] or height < least[1]:
         problem = f"must be {least[0]}x{least[1]} at least, and is {width}x{height}; scale it up"

@@ -11,9 +11,8 @@ from typing import Any
 
 from diffusers import StableDiffusionUpscalePipeline
 
-from telefuser_grpc.errors import InvalidFields, Violation
 from telefuser_grpc.pipeline import parameters as declare
-from telefuser_grpc.pipeline.clips import Clip, read_clip
+from telefuser_grpc.pipeline.clips import read_clip
 from telefuser_grpc.pipeline.models import load_model
 from telefuser_grpc.pipeline.options import ModelOptions
 
@@ -21,7 +20,6 @@ MODEL = "stabilityai/stable-diffusion-x4-upscaler"
 MEMORY = "3 GB in bfloat16; 8 GB more for a clip of 320x240, 24 GB more for 640x480"
 TESTED = "served, with tiny random weights"
 MOST_FRAMES = 241
-MOST_PIXELS = 640 * 480
 
 PIPELINE_CONTRACT = {
     "contract_version": "v1",
@@ -32,6 +30,9 @@ PIPELINE_CONTRACT = {
             "media_type": "video",
             "required_inputs": ["ref_video_path"],
             "optional_inputs": [],
+            "input_limits": {
+                "ref_video_path": {"max_frames": MOST_FRAMES, "max_pixels": 640 * 480}
+            },
             "parameters": {
                 "prompt": {
                     "type": "string",
@@ -68,8 +69,7 @@ def run(
     pipe: StableDiffusionUpscalePipeline, request: Mapping[str, Any], context: Any
 ) -> dict[str, Any]:
     """Serve one request; progress counts frames."""
-    clip = read_clip(request["ref_video_path"], limit=MOST_FRAMES + 1)
-    _check(clip)
+    clip = read_clip(request["ref_video_path"], limit=MOST_FRAMES)
     context.progress(0, len(clip.frames), "upscaling")
     frames = []
     for number, frame in enumerate(clip.frames, start=1):
@@ -77,17 +77,6 @@ def run(
         context.preview(frames[-1])
         context.progress(number, len(clip.frames), "upscaling")
     return {"frames": frames, "fps": clip.fps, "audio": clip.audio}
-
-
-def _check(clip: Clip) -> None:
-    width, height = clip.frames[0].size
-    if len(clip.frames) > MOST_FRAMES:
-        problem = f"must have {MOST_FRAMES} frames at most; cut the clip"
-    elif width * height > MOST_PIXELS:
-        problem = f"must be of 640x480 pixels at most, and is {width}x{height}; scale it down"
-    else:
-        return
-    raise InvalidFields([Violation("ref_video_path", problem, "value_error")])
 
 
 def _upscaled(pipe: StableDiffusionUpscalePipeline, frame: Any, request: Mapping[str, Any]) -> Any:

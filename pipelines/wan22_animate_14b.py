@@ -25,7 +25,7 @@ from telefuser_grpc.pipeline.clips import read_sound
 from telefuser_grpc.pipeline.media import read_frames, read_image
 from telefuser_grpc.pipeline.models import load_model
 from telefuser_grpc.pipeline.options import ModelOptions
-from telefuser_grpc.pipeline.sizes import check_shape, fitted, size_of
+from telefuser_grpc.pipeline.sizes import fitted, size_of
 
 MODEL = "Wan-AI/Wan2.2-Animate-14B-Diffusers"
 MEMORY = "weights 48 GB in bfloat16; 35 GB, the denoiser's, with TELEFUSER_OFFLOAD=model"
@@ -53,6 +53,10 @@ PARAMETERS = {
     "guidance_scale": declare.guidance(1.0),
     "output_path": declare.OUTPUT_PATH,
 }
+LIMITS = {
+    "first_image_path": {"max_aspect_ratio": 8},
+    "pose_video_path": {"max_aspect_ratio": 8},
+}
 CLIPS = {"pose_video": "pose_video_path", "face_video": "face_video_path"}
 SCENE = {"background_video": "ref_video_path", "mask_video": "mask_video_path"}
 PIPELINE_CONTRACT = {
@@ -65,12 +69,16 @@ PIPELINE_CONTRACT = {
             "media_type": "video",
             "required_inputs": ["first_image_path", *CLIPS.values()],
             "optional_inputs": ["audio_path"],
+            "input_limits": LIMITS,
+            "max_pixels": 1280 * 720,
             "parameters": PARAMETERS,
         },
         "replace": {
             "media_type": "video",
             "required_inputs": ["first_image_path", *CLIPS.values(), *SCENE.values()],
             "optional_inputs": ["audio_path"],
+            "input_limits": LIMITS,
+            "max_pixels": 1280 * 720,
             "parameters": PARAMETERS,
         },
     },
@@ -87,9 +95,7 @@ def get_pipeline(parallelism: int, options: ModelOptions) -> WanAnimatePipeline:
 def run(pipe: WanAnimatePipeline, request: Mapping[str, Any], context: Any) -> dict[str, Any]:
     """Serve one request; the picture is laid whole into the frame, on black."""
     image = read_image(request["first_image_path"])
-    check_shape(image, "first_image_path")
     clips = _clips(request)
-    check_shape(clips["pose_video"][0], "pose_video_path")
     count = min(map(len, clips.values()))
     window = min(WINDOW, math.ceil((count - 1) / 4) * 4 + 1)
     windows = math.ceil((count - 1) / (window - 1))

@@ -15,7 +15,6 @@ AREAS = {
     "4k": 2160 * 3840,
 }
 """Pixels of each named resolution, in whatever aspect."""
-LONGEST_RATIO = 8
 
 
 def size_of(request: Mapping[str, Any], *, multiple: int, like: Any = None) -> tuple[int, int]:
@@ -63,20 +62,6 @@ def shaped_like(
         width, height = math.sqrt(pixels * aspect), math.sqrt(pixels / aspect)
     width, height = width or height * aspect, height or width / aspect
     return _near(width, multiple), _near(height, multiple)
-
-
-def check_shape(image: Any, field: str) -> None:
-    """Refuses a PIL image so long that a clip of its shape would be a line.
-
-    Args:
-        field: Which of a request's fields it is.
-
-    Raises:
-        InvalidFields
-    """
-    if max(image.size) > LONGEST_RATIO * min(image.size):
-        text = f"is more than {LONGEST_RATIO} times as long as wide; cut it"
-        raise InvalidFields([Violation(field, text, "value_error")])
 
 
 def frame_count(request: Mapping[str, Any], *, fps: float, every: int = 4) -> int:

@@ -58,15 +58,32 @@ def test_same_seed_gives_the_same_bytes_whatever_ran_before(served: Served) -> N
 @pytest.mark.parametrize(
     ("shape", "remedy"),
     [
-        ({"frames": 122}, "cut the clip"),
-        ({"width": 1600, "height": 900, "frames": 1}, "scale it down"),
-        ({"width": 32, "height": 32, "frames": 1}, "must be 64x64 at least, and is 32x32"),
+        ({"frames": 122}, "has 122 frames, at most 121 allowed; cut it"),
+        ({"width": 1600, "height": 900, "frames": 1}, "is 1600x900; scale it down, as to 1280x720"),
     ],
 )
-def test_clip_that_it_cannot_do_says_what_to_change(
+def test_clip_that_is_too_much_says_what_to_change(
     served: Served, shape: dict[str, Any], remedy: str
 ) -> None:
-    events = served.follow(served.create(ref_video_path=film(**shape)))
+    answer = served.post(ref_video_path=film(**shape))
+
+    assert answer.status_code == 400
+    assert answer.json()["detail"][0]["msg"] == remedy
+
+
+@pytest.mark.parametrize(
+    ("shape", "scale", "remedy"),
+    [
+        ({"width": 960, "height": 540}, 4, "960x540 would be more than 2560x1440 pixels; scale"),
+        ({"width": 32, "height": 32}, 2, "must be 64x64 at least, and is 32x32; scale it up"),
+    ],
+)
+def test_clip_that_its_scale_does_not_fit_says_what_to_change(
+    served: Served, shape: dict[str, Any], scale: int, remedy: str
+) -> None:
+    clip = film(**shape, frames=1)
+
+    events = served.follow(served.create(ref_video_path=clip, resolution_scale=scale))
 
     assert events[-1].data["status"] == "failed"
     assert remedy in str(events[-1].data)

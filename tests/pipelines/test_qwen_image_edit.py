@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from telefuser_grpc.domain.contract import PipelineContract
-from telefuser_grpc.errors import InvalidFields, MissingInputs, TaskCancelled
+from telefuser_grpc.errors import MissingInputs, TaskCancelled
 from telefuser_grpc.pipeline.checkpoint import ModelUnusable
 from telefuser_grpc.pipeline.context import JobContext
 from telefuser_grpc.pipeline.diffusers_hooks import hooked
@@ -139,7 +139,6 @@ def test_pictures_are_given_in_their_order_with_the_documented_defaults(
         ({}, (None, None)),
         ({"resolution": "1536x1024"}, (1536, 1024)),
         ({"width": 640, "height": 360}, (640, 368)),
-        ({"width": 640}, (640, 320)),
     ],
 )
 def test_size_is_the_models_own_unless_asked(
@@ -162,17 +161,9 @@ def test_both_kinds_need_a_picture(contract: PipelineContract, kind: str) -> Non
         contract.task(kind).complete({"prompt": "make it red"})
 
 
-def test_picture_that_is_a_line_is_told_by_its_field(
-    file: ModuleType, contract: PipelineContract, pictures: list[str], tmp_path: Path
-) -> None:
-    line = tmp_path / "line.png"
-    Image.new("RGB", (900, 100)).save(line)
-    request = complete(contract, first_image_path=pictures[0], image_2=str(line))
-
-    with pytest.raises(InvalidFields) as refused:
-        file.run(Recorder(), request, None)
-
-    assert [each.field for each in refused.value.violations] == ["image_2"]
+def test_every_picture_has_a_limit(contract: PipelineContract) -> None:
+    for task in contract.tasks.values():
+        assert set(task.input_limits) == set(task.inputs)
 
 
 def test_model_is_loaded_as_its_class(file: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:

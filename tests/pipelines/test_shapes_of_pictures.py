@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from telefuser_grpc.domain.contract import PipelineContract
+from telefuser_grpc.domain.kinds import IMAGE_FIELDS, VIDEO_FIELDS
 from telefuser_grpc.pipeline.loader import import_file
 from telefuser_grpc.pipeline.sizes import AREAS
 from tests.fakes.media_files import mp4, still
@@ -50,11 +51,7 @@ def media(tmp_path: Path) -> dict[str, str]:
     picture, clip = tmp_path / "picture.png", tmp_path / "clip.mp4"
     picture.write_bytes(still(width=WIDTH, height=HEIGHT))
     clip.write_bytes(mp4(frames=6, width=WIDTH, height=HEIGHT))
-    return {
-        "first_image_path": str(picture),
-        "last_image_path": str(picture),
-        "ref_video_path": str(clip),
-    }
+    return dict.fromkeys(IMAGE_FIELDS, str(picture)) | dict.fromkeys(VIDEO_FIELDS, str(clip))
 
 
 @pytest.mark.parametrize(("name", "kind"), MULTIPLES)

@@ -25,6 +25,7 @@ ANIMATED = {
     "pose_video_path": film(),
     "face_video_path": film(width=32, height=32),
     "width": 64,
+    "height": 64,
     "num_inference_steps": 2,
 }
 REPLACED = ANIMATED | {"ref_video_path": film(), "mask_video_path": film()}
@@ -43,7 +44,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 def test_clip_has_the_shape_and_length_of_its_pose(served: Served, asked: dict[str, Any]) -> None:
     made = served.make(**asked)
 
-    assert made.frames == [(64, 48)] * 4
+    assert made.frames == [(64, 64)] * 4
     assert made.fps == 30
     assert made.steps == [1, 2]
     assert not made.has_sound
