@@ -10,7 +10,6 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from telefuser_grpc.pipeline.checkpoint import ModelUnusable
@@ -61,7 +60,7 @@ def meet(meeting: Meeting) -> None:
     try:
         distributed.init_process_group(
             backend,
-            init_method=Path(meeting.file).as_uri(),
+            store=distributed.FileStore(meeting.file, meeting.size),
             rank=meeting.rank,
             world_size=meeting.size,
         )
