@@ -7,7 +7,6 @@ unless both sides are given. The class is one that diffusers no longer develops.
 from collections.abc import Mapping
 from typing import Any
 
-import torch
 from diffusers import I2VGenXLPipeline
 
 from telefuser_grpc.pipeline import parameters as declare
@@ -78,10 +77,9 @@ def get_pipeline(parallelism: int, options: ModelOptions) -> I2VGenXLPipeline:
 
 
 def run(pipe: I2VGenXLPipeline, request: Mapping[str, Any], context: Any) -> dict[str, Any]:
-    """Serve one request; the class draws some of its noise without being given a generator."""
+    """Serve one request."""
     image = read_image(request["first_image_path"])
     width, height = size_of(request, multiple=8, like=image)
-    torch.manual_seed(request["seed"])
     frames = pipe(
         prompt=request["prompt"],
         image=fitted(image, (width, height)),

@@ -5,7 +5,6 @@ requests; within each step they exchange what attention needs, by the means of d
 """
 
 import os
-import random
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -106,15 +105,6 @@ def check_split(pipes: Iterable[Any]) -> None:
         "the pipeline file has no diffusers model that was loaded by "
         f"`load_model(..., parallelism=parallelism)`; {REMEDY}"
     )
-
-
-def seed_everything(seed: int) -> None:
-    """Lets the libraries' own random numbers be the same in all ranks, if a file takes those."""
-    random.seed(seed)
-    if (numpy := sys.modules.get("numpy")) is not None:
-        numpy.random.seed(seed)
-    if (torch := sys.modules.get("torch")) is not None:
-        torch.manual_seed(seed)
 
 
 def _check_class(denoiser: Any, size: int) -> None:

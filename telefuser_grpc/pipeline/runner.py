@@ -18,6 +18,7 @@ from telefuser_grpc.pipeline.failure import failure_of
 from telefuser_grpc.pipeline.loader import LoadedPipeline
 from telefuser_grpc.pipeline.rendering import Rendering
 from telefuser_grpc.pipeline.results import Measured, check_origin, read_result
+from telefuser_grpc.pipeline.seeds import seed_libraries
 
 OUTPUT_FOLDER_VARIABLE = "TELEAI_EXAMPLE_OUTPUT_DIR"
 
@@ -77,6 +78,7 @@ def _render(loaded: LoadedPipeline, job: Job, context: JobContext) -> Rendering:
 
 def _run(loaded: LoadedPipeline, job: Job, context: JobContext) -> Any:
     context.raise_if_cancelled()
+    seed_libraries(job)
     with hooked(loaded.pipeline, context), _output_folder(job.output_folder):
         result = loaded.wait(loaded.entry.call(loaded.pipeline, task_fields(job), context))
     context.raise_if_cancelled()
@@ -99,6 +101,7 @@ def _run_together(loaded: LoadedPipeline, jobs: Sequence[Job], context: BatchCon
     assert loaded.entry.together is not None, "the loader refuses such a contract"
     context.raise_if_cancelled()
     requests = [task_fields(job) for job in jobs]
+    seed_libraries(jobs[0])
     with hooked(loaded.pipeline, context):
         told = loaded.wait(loaded.entry.together(loaded.pipeline, requests, context.members))
     context.raise_if_cancelled()

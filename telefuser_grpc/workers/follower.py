@@ -14,7 +14,7 @@ import structlog
 from telefuser_grpc.domain.job import Job
 from telefuser_grpc.errors import TaskCancelled, TaskFailed
 from telefuser_grpc.pipeline.context import RunContext, Signal
-from telefuser_grpc.pipeline.context_parallel import Meeting, seed_everything
+from telefuser_grpc.pipeline.context_parallel import Meeting
 from telefuser_grpc.pipeline.loader import LoadedPipeline, PipelineLoadError
 from telefuser_grpc.pipeline.runner import accompany
 from telefuser_grpc.workers.channel import BlockingChannel
@@ -105,7 +105,6 @@ class Leader:
 
 def take_part(loaded: LoadedPipeline, run: Together, cancelled: Signal) -> Ended:
     """Does the work of a run, lets go what it makes, and returns how it ended here."""
-    seed_everything(run.seed)
     try:
         _accompany(loaded, run, cancelled)
     except TaskCancelled:

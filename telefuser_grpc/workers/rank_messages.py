@@ -28,11 +28,10 @@ class Follow(msgspec.Struct, frozen=True, tag=True):
 
 
 class Together(msgspec.Struct, frozen=True, tag=True):
-    """Run these jobs, with random numbers of this seed where a job has none of its own."""
+    """Run these jobs."""
 
     number: int
     jobs: tuple[Job, ...]
-    seed: int
 
 
 class Decided(msgspec.Struct, frozen=True, tag=True):

@@ -1,7 +1,6 @@
 """The other ranks of a replica, as its first one sees them: it starts, tells and loses them."""
 
 import os
-import secrets
 import socket
 import subprocess
 import sys
@@ -17,7 +16,7 @@ import structlog
 from telefuser_grpc.domain.job import Job
 from telefuser_grpc.errors import PipelineFailed, TaskCancelled, TaskFailed
 from telefuser_grpc.pipeline.context import Signal
-from telefuser_grpc.pipeline.context_parallel import Meeting, seed_everything, splits
+from telefuser_grpc.pipeline.context_parallel import Meeting, splits
 from telefuser_grpc.workers.channel import BlockingChannel
 from telefuser_grpc.workers.messages import Load
 from telefuser_grpc.workers.rank_messages import (
@@ -103,9 +102,7 @@ class Ranks:
         with self._changed:
             self._run += 1
             self._is_running = True
-        seed = secrets.randbits(32)
-        seed_everything(seed)
-        self._tell(Together(self._run, tuple(jobs), seed))
+        self._tell(Together(self._run, tuple(jobs)))
 
     def _end(self) -> None:
         with self._changed:

@@ -1,6 +1,5 @@
 """What cannot be shared among ranks is refused, with what to set instead."""
 
-import random
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,7 +12,6 @@ from telefuser_grpc.pipeline.context_parallel import (
     check_context,
     check_split,
     meet,
-    seed_everything,
     split_sequences,
     splits,
 )
@@ -130,12 +128,3 @@ def test_too_few_devices_are_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: 
 
     with pytest.raises(ModelUnusable, match="needs 2 devices, and 1 can be seen"):
         meet(Meeting(file=str(tmp_path / "meeting"), rank=0, size=2))
-
-
-def test_ranks_draw_the_same_random_numbers() -> None:
-    drawn = []
-    for _ in range(2):
-        seed_everything(7)
-        drawn.append((random.random(), float(torch.rand(1))))
-
-    assert drawn[0] == drawn[1]

@@ -68,7 +68,7 @@ def first() -> Iterator[FirstRank]:
 
 
 def run(number: int) -> Together:
-    return Together(number, (make_job(),), seed=7)
+    return Together(number, (make_job(),))
 
 
 @contextmanager
@@ -84,7 +84,7 @@ def take_part_in(pipeline: str, *jobs: Job, cancelled: bool = False) -> Ended:
     if cancelled:
         signal.set()
     with loaded(pipeline) as ready:
-        return take_part(ready, Together(1, jobs, seed=7), signal)
+        return take_part(ready, Together(1, jobs), signal)
 
 
 def test_a_follower_reads_what_was_decided(first: FirstRank) -> None:
@@ -130,7 +130,7 @@ def test_a_follower_leaves_nothing_where_the_first_rank_writes(tmp_path: Path) -
     folder.mkdir()
     writer = load(file, task=None, parallelism=1)
 
-    ended = take_part(writer, Together(1, (make_job(folder=folder),), seed=7), threading.Event())
+    ended = take_part(writer, Together(1, (make_job(folder=folder),)), threading.Event())
 
     assert ended == Ended(1)
     assert writer.pipeline == ["images/task_1.png"]

@@ -113,22 +113,11 @@ def test_all_followers_are_told_of_a_cancel_at_the_same_reading() -> None:
     group.close()
 
 
-def test_runs_have_seeds_of_their_own(group: Group) -> None:
-    group.run(threading.Event())
-    group.followers[0].send(Ended(1))
-    group.run(threading.Event())
-
-    first, _, second, _ = group.told(count=4)
-    assert isinstance(first, Together)
-    assert isinstance(second, Together)
-    assert first.seed != second.seed
-
-
 def test_a_failure_of_all_ranks_is_that_of_the_task(group: Group) -> None:
     failure = OutOfMemory("CUDA out of memory")
-    group.followers[0].send(Ended(1, "CUDA out of memory"))
 
     with pytest.raises(OutOfMemory) as told, group.ranks.together([make_job()], []):
+        group.followers[0].send(Ended(1, failure.message))
         raise failure
 
     assert told.value is failure
