@@ -2,10 +2,8 @@
 
 import json
 import os
-import random
 import select
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -18,6 +16,7 @@ from typing import IO, Any, Self
 import httpx
 
 from telefuser_grpc.client import Client
+from tests.fakes.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_SECONDS = 60.0
@@ -34,7 +33,7 @@ class Service:
     def __init__(self, pipeline: Path | None, folder: Path, **settings: object) -> None:
         self.folder = folder
         self.cache = Path(str(settings.pop("cache_dir", folder / "cache")))
-        self.port = _own_port()
+        self.port = free_port()
         self._pipeline = [str(pipeline)] if pipeline else []
         settings = {"rate_limit_enabled": False, "access_log": False} | settings
         self._settings = {f"TELEFUSER_{name.upper()}": str(each) for name, each in settings.items()}
@@ -189,15 +188,6 @@ class Deaths:
             death = select.poll()
             death.register(descriptor, select.POLLIN)
             assert death.poll(PATIENCE_SECONDS * 1000), f"process {pid} has survived"
-
-
-def _own_port() -> int:
-    """Returns a free port that the kernel gives nobody else while the service is down."""
-    while True:
-        port = random.randrange(20_000, 32_000)
-        with socket.socket() as probe, suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
 
 
 def clean_environment() -> dict[str, str]:

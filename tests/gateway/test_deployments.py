@@ -9,6 +9,7 @@ import pytest
 from telefuser_grpc.gateway.options import GatewayOptions
 from telefuser_grpc.gateway.process import Gateway
 from tests.fakes.otlp import OtlpReceiver
+from tests.fakes.ports import free_port
 from tests.gateway.upstream import Upstream, serving
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
@@ -81,8 +82,8 @@ async def test_streamed_file_is_named_as_one_that_envoy_sends(
     assert answer.status_code == status
 
 
-async def test_server_over_tcp_comes_and_goes(tmp_path: Path, unused_tcp_port: int) -> None:
-    address = f"127.0.0.1:{unused_tcp_port}"
+async def test_server_over_tcp_comes_and_goes(tmp_path: Path) -> None:
+    address = f"127.0.0.1:{free_port()}"
     options = GatewayOptions(upstream=address, port=0, artifact_root=tmp_path)
     async with (
         Gateway(options, tmp_path / "run", drain_seconds=0) as gateway,
@@ -133,8 +134,8 @@ async def test_trace_leads_from_the_caller_through_the_gateway_to_the_server(
     assert answer.headers["x-request-id"] == REQUEST
 
 
-async def test_collector_that_is_down_disturbs_nobody(tmp_path: Path, unused_tcp_port: int) -> None:
-    endpoint = f"127.0.0.1:{unused_tcp_port}"
+async def test_collector_that_is_down_disturbs_nobody(tmp_path: Path) -> None:
+    endpoint = f"127.0.0.1:{free_port()}"
     options = GatewayOptions(upstream=f"{tmp_path}/s", port=0, otlp_endpoint=endpoint)
     async with (
         serving(Upstream(tmp_path), f"unix:{tmp_path}/s"),

@@ -1,7 +1,6 @@
 """What the gateway itself decides for the Image-to-Video API: its limit, its errors, its page."""
 
 import itertools
-import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest_asyncio
 
 from telefuser_grpc.gateway.options import GatewayError, GatewayOptions, RateLimit
 from telefuser_grpc.gateway.process import Gateway
+from tests.fakes.ports import free_port
 from tests.gateway.upstream import Upstream, serving
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -18,12 +18,6 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 LIMIT, WINDOW = 10, 3600
 BODY_LIMIT = 1000
 ADDRESSES = (f"127.0.1.{number}" for number in itertools.count(2))
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

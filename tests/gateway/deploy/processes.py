@@ -2,13 +2,13 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
+from tests.fakes.ports import free_port
 from tests.fakes.service import PATIENCE_SECONDS, Log, clean_environment
 
 
@@ -42,8 +42,4 @@ def started(command: Sequence[str], variables: Mapping[str, str], folder: Path) 
 
 def free_ports(count: int) -> list[int]:
     """Returns ports that are free now, all different."""
-    with ExitStack() as stack:
-        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [int(probe.getsockname()[1]) for probe in probes]
+    return [free_port() for _ in range(count)]
