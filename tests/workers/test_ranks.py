@@ -116,9 +116,13 @@ def test_all_followers_are_told_of_a_cancel_at_the_same_reading() -> None:
 def test_a_failure_of_all_ranks_is_that_of_the_task(group: Group) -> None:
     failure = OutOfMemory("CUDA out of memory")
 
-    with pytest.raises(OutOfMemory) as told, group.ranks.together([make_job()], []):
-        group.followers[0].send(Ended(1, failure.message))
-        raise failure
+    def run() -> None:
+        with group.ranks.together([make_job()], []):
+            group.followers[0].send(Ended(1, failure.message))
+            raise failure
+
+    with pytest.raises(OutOfMemory) as told:
+        run()
 
     assert told.value is failure
     group.run(threading.Event())
