@@ -39,7 +39,7 @@ PIPELINE_CONTRACT = {
     "task_contracts": {
         "t2v": {
             "media_type": "video",
-            "max_pixels": 854 * 480,
+            "max_pixels": declare.max_pixels("480p", multiple=16),
             "parameters": PARAMETERS,
             "batch": declare.batch(PARAMETERS, max_size=2),
         }

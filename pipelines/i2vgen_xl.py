@@ -1,4 +1,4 @@
-"""I2VGen-XL image-to-video: two seconds of 1280x704 on a GPU of 24 GB, or of 512x512 on 16 GB.
+"""I2VGen-XL image-to-video: two seconds of 1280x720 on a GPU of 24 GB, or of 512x512 on 16 GB.
 
 It is the model of the Image-to-Video API (`POST /generate`). The clip has the shape of its picture
 unless both sides are given. The class is one that diffusers no longer develops.
@@ -33,7 +33,7 @@ PIPELINE_CONTRACT = {
             "required_inputs": ["first_image_path"],
             "optional_inputs": [],
             "input_limits": {"first_image_path": {"max_aspect_ratio": 8}},
-            "max_pixels": 1280 * 720,
+            "max_pixels": declare.max_pixels("720p", multiple=8),
             "parameters": {
                 "prompt": declare.prompt(example="Papers fly through the air of a library"),
                 "negative_prompt": declare.negative_prompt(NEGATIVE),

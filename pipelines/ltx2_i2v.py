@@ -32,7 +32,7 @@ PIPELINE_CONTRACT = {
             "required_inputs": ["first_image_path"],
             "optional_inputs": [],
             "input_limits": {"first_image_path": {"max_aspect_ratio": 8}},
-            "max_pixels": 1920 * 1088,
+            "max_pixels": declare.max_pixels("1080p", multiple=64),
             "parameters": {
                 "prompt": declare.prompt(example='She turns to us and says: "Good morning."'),
                 "negative_prompt": declare.negative_prompt(NEGATIVE),

@@ -45,7 +45,7 @@ PIPELINE_CONTRACT = {
     "task_contracts": {
         "t2v": {
             "media_type": "video",
-            "max_pixels": 1280 * 720,
+            "max_pixels": declare.max_pixels("720p", multiple=32),
             "parameters": OF_WORDS,
             "batch": declare.batch(OF_WORDS, max_size=4),
         },
@@ -54,7 +54,7 @@ PIPELINE_CONTRACT = {
             "required_inputs": ["first_image_path"],
             "optional_inputs": [],
             "input_limits": {"first_image_path": {"max_aspect_ratio": 8}},
-            "max_pixels": 1280 * 720,
+            "max_pixels": declare.max_pixels("720p", multiple=32),
             "parameters": COMMON,
         },
     },

@@ -48,7 +48,7 @@ PIPELINE_CONTRACT = {
     "task_contracts": {
         "t2v": {
             "media_type": "video",
-            "max_pixels": 1280 * 720,
+            "max_pixels": declare.max_pixels("720p", multiple=16),
             "parameters": SHARED
             | {
                 "resolution": declare.resolution("720p", RESOLUTIONS),
@@ -63,7 +63,7 @@ PIPELINE_CONTRACT = {
             "required_inputs": ["first_image_path"],
             "optional_inputs": [],
             "input_limits": {"first_image_path": {"max_aspect_ratio": 8}},
-            "max_pixels": 1280 * 720,
+            "max_pixels": declare.max_pixels("720p", multiple=16),
             "parameters": SHARED
             | {
                 "resolution": declare.resolution_of_image("720p", RESOLUTIONS),
@@ -79,7 +79,7 @@ PIPELINE_CONTRACT = {
             "input_limits": {
                 "ref_video_path": {"max_aspect_ratio": 8, "max_seconds": LONGEST_CLIP_SECONDS}
             },
-            "max_pixels": 1280 * 720,
+            "max_pixels": declare.max_pixels("720p", multiple=16),
             "parameters": SHARED
             | {
                 "resolution": declare.resolution_of_image("720p", RESOLUTIONS),

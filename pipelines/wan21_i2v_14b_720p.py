@@ -29,7 +29,7 @@ PIPELINE_CONTRACT = {
             "required_inputs": ["first_image_path"],
             "optional_inputs": [],
             "input_limits": {"first_image_path": {"max_aspect_ratio": 8}},
-            "max_pixels": 1280 * 720,
+            "max_pixels": declare.max_pixels("720p", multiple=16),
             "parameters": {
                 "prompt": declare.prompt(example="The cat lifts its head and yawns"),
                 "negative_prompt": declare.negative_prompt(),

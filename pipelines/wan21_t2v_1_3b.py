@@ -23,8 +23,8 @@ PARAMETERS = {
     "aspect_ratio": declare.aspect_ratio(),
     "target_video_length": declare.seconds(5, maximum=5),
     "num_frames": declare.frames(maximum=81),
-    "width": declare.side("width", maximum=854, multiple=16),
-    "height": declare.side("height", maximum=854, multiple=16),
+    "width": declare.side("width", maximum=864, multiple=16),
+    "height": declare.side("height", maximum=864, multiple=16),
     "num_inference_steps": declare.steps(40),
     "guidance_scale": declare.guidance(6.0),
     "output_path": declare.OUTPUT_PATH,
@@ -36,7 +36,7 @@ PIPELINE_CONTRACT = {
     "task_contracts": {
         "t2v": {
             "media_type": "video",
-            "max_pixels": 854 * 480,
+            "max_pixels": declare.max_pixels("480p", multiple=16),
             "parameters": PARAMETERS,
             "batch": declare.batch(PARAMETERS, max_size=4),
         }

@@ -32,7 +32,7 @@ PIPELINE_CONTRACT = {
             "required_inputs": ["ref_video_path"],
             "optional_inputs": [],
             "input_limits": {"ref_video_path": {"max_aspect_ratio": 8}},
-            "max_pixels": 1280 * 720,
+            "max_pixels": declare.max_pixels("720p", multiple=16),
             "parameters": {
                 "prompt": declare.prompt(example="The same street in deep snow"),
                 "negative_prompt": declare.negative_prompt(),

@@ -70,7 +70,7 @@ PIPELINE_CONTRACT = {
             "required_inputs": ["first_image_path", *CLIPS.values()],
             "optional_inputs": ["audio_path"],
             "input_limits": LIMITS,
-            "max_pixels": 1280 * 720,
+            "max_pixels": declare.max_pixels("720p", multiple=16),
             "parameters": PARAMETERS,
         },
         "replace": {
@@ -78,7 +78,7 @@ PIPELINE_CONTRACT = {
             "required_inputs": ["first_image_path", *CLIPS.values(), *SCENE.values()],
             "optional_inputs": ["audio_path"],
             "input_limits": LIMITS,
-            "max_pixels": 1280 * 720,
+            "max_pixels": declare.max_pixels("720p", multiple=16),
             "parameters": PARAMETERS,
         },
     },

@@ -41,7 +41,7 @@ PIPELINE_CONTRACT = {
     "task_contracts": {
         "t2v": {
             "media_type": "video",
-            "max_pixels": 1280 * 720,
+            "max_pixels": declare.max_pixels("720p", multiple=16),
             "parameters": PARAMETERS,
             "batch": declare.batch(PARAMETERS, max_size=2),
         }

@@ -1,7 +1,10 @@
 """Declarations that most contracts share, so that a pipeline file shows only what is its own."""
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any
+
+from telefuser_grpc.pipeline.sizes import size_of
 
 Declared = dict[str, Any]
 
@@ -68,7 +71,8 @@ def guidance(default: float, *, minimum: float = 1.0, maximum: float = 20.0) -> 
         "default": default,
         "minimum": minimum,
         "maximum": maximum,
-        "description": "How strongly the prompt is followed; up to 1 not at all, and faster.",
+        "description": "How far the prompt is pressed beyond what the model makes of it by itself; "
+        "up to 1 not at all, and faster.",
     }
 
 
@@ -113,6 +117,18 @@ def side(name: str, *, maximum: int, multiple: int, minimum: int = 64) -> Declar
         "description": f"Exact {name}, together with the other side; rounded up to a multiple "
         f"of {multiple}.",
     }
+
+
+def max_pixels(resolution: str, *, multiple: int) -> int:
+    """Returns what bounds an exact size: the pixels of a named resolution in its largest shape.
+
+    Both sides are rounded up to a multiple, so that shapes differ a little.
+    """
+    shapes = (
+        size_of({"resolution": resolution, "aspect_ratio": each}, multiple=multiple)
+        for each in ASPECT_RATIOS
+    )
+    return max(map(math.prod, shapes))
 
 
 def choice(default: str, choices: Sequence[str], description: str) -> Declared:
