@@ -45,7 +45,7 @@ class Parameter:
             required=bool(declared.get("required", False)),
             default=default,
             description=declared.get("description", ""),
-            enum=tuple(dict.fromkeys(str(each) for each in declared.get("enum") or ())),
+            enum=tuple(dict.fromkeys(_plain(each) for each in declared.get("enum") or ())),
             exposed=bool(declared.get("exposed", True)),
             minimum=declared.get("minimum"),
             maximum=declared.get("maximum"),
@@ -60,7 +60,7 @@ class Parameter:
         if not self._has_type(value):
             yield Violation(self.name, f"must be of type {self.type}", f"{self.type}_type")
             return
-        if self.enum and str(value) not in self.enum:
+        if self.enum and _plain(value) not in self.enum:
             yield Violation(self.name, f"must be one of {', '.join(self.enum)}", "enum")
         if self.type in ("integer", "number"):
             yield from self._out_of_range(value)
@@ -92,9 +92,9 @@ class Parameter:
             )
 
 
-def _plain(bound: float) -> str:
-    """Returns a bound as people write it: whole numbers are floats once they have been sent."""
-    return str(int(bound)) if bound == int(bound) else str(bound)
+def _plain(value: Any) -> str:
+    """Returns a value as people write it: whole numbers are floats once they have been sent."""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def _type_of(default: Any) -> str:

@@ -167,3 +167,11 @@ def test_bound_is_told_as_it_is_written(bound: float, told: str) -> None:
     (violation,) = Parameter(name="p", type="number", minimum=bound).violations(0)
 
     assert violation.message == f"must be {told}"
+
+
+@pytest.mark.parametrize("value", [2, 2.0, 2.25])
+def test_a_choice_among_numbers_is_taken_in_any_spelling(value: float) -> None:
+    parameter = Parameter.parse("p", {"type": "number", "enum": [2.0, 2.25]})
+
+    assert types_of(parameter, value) == []
+    assert types_of(parameter, value + 1) == ["enum"]
