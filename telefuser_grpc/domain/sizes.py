@@ -61,7 +61,7 @@ class InputLimits:
         if self.max_frames and facts.frame_count > self.max_frames:
             yield f"has {facts.frame_count} frames, at most {self.max_frames} allowed; cut it"
         if self.max_seconds and facts.duration_seconds > self.max_seconds:
-            length = f"{facts.duration_seconds:.1f} seconds"
+            length = f"{_tenths_up(facts.duration_seconds)} seconds"
             yield f"lasts {length}, at most {self.max_seconds:g} allowed; cut it"
 
 
@@ -86,5 +86,15 @@ def size_violations(task: Mapping[str, Any], max_pixels: int) -> Iterator[Violat
 def largest_like(width: int, height: int, max_pixels: int) -> str:
     """Returns about the largest size of the same shape, as "WIDTHxHEIGHT"."""
     scale = math.sqrt(max_pixels / (width * height))
-    sides = (max(MULTIPLE, int(side * scale) // MULTIPLE * MULTIPLE) for side in (width, height))
+    longest = max_pixels / MULTIPLE  # beside a side that is no longer than that
+    sides = (max(MULTIPLE, _down(min(side * scale, longest))) for side in (width, height))
     return "x".join(map(str, sides))
+
+
+def _down(length: float) -> int:
+    return int(length) // MULTIPLE * MULTIPLE
+
+
+def _tenths_up(seconds: float) -> float:
+    """Rounds up, so that what is too long does not read like what is allowed."""
+    return math.ceil(round(seconds * 10, 6)) / 10

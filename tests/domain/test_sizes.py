@@ -7,7 +7,7 @@ import pytest
 from telefuser_grpc.domain.artifact import MediaFacts
 from telefuser_grpc.domain.contract import Enforcement, TaskContract
 from telefuser_grpc.domain.contract_shape import ContractError
-from telefuser_grpc.domain.sizes import InputLimits
+from telefuser_grpc.domain.sizes import InputLimits, largest_like
 from telefuser_grpc.errors import InvalidFields
 
 LIMITS = {"max_aspect_ratio": 8, "max_pixels": 640 * 480, "max_frames": 241, "max_seconds": 20}
@@ -48,6 +48,7 @@ def test_what_is_within_all_limits_has_no_fault(within: MediaFacts) -> None:
         (facts(800, 600), "is 800x600; scale it down, as to 640x480"),
         (facts(frames=242), "has 242 frames, at most 241 allowed; cut it"),
         (facts(seconds=20.5), "lasts 20.5 seconds, at most 20 allowed; cut it"),
+        (facts(seconds=20.02), "lasts 20.1 seconds, at most 20 allowed; cut it"),
     ],
 )
 def test_what_is_too_large_is_told_with_what_to_do(beyond: MediaFacts, fault: str) -> None:
@@ -56,6 +57,14 @@ def test_what_is_too_large_is_told_with_what_to_do(beyond: MediaFacts, fault: st
 
 def test_no_limit_bounds_nothing() -> None:
     assert InputLimits().fault(facts(100_000, 1, frames=10**6, seconds=1e6)) == ""
+
+
+@pytest.mark.parametrize("shape", [(800, 600), (10**9, 1), (1, 10**9), (1300, 1), (16, 10**5)])
+def test_size_that_is_advised_is_within_the_bound(shape: tuple[int, int]) -> None:
+    for most in (16 * 16, 832 * 480, 1280 * 720):
+        width, height = map(int, largest_like(*shape, most).split("x"))
+
+        assert 0 < width * height <= most
 
 
 @pytest.mark.parametrize("size", [{}, {"width": 832, "height": 480}, {"width": 480, "height": 832}])
