@@ -5,6 +5,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from telefuser_grpc.domain import contract_shape as shape
+from telefuser_grpc.domain.contract import PipelineContract, TaskContract, is_empty
 from telefuser_grpc.domain.parameter import PYTHON_TYPES, Parameter
 
 OF_PIPELINE = {*shape.PIPELINE, "contract_version", "effective_max_concurrent_tasks"}
@@ -19,18 +20,19 @@ def doubts(declared: Any) -> Iterator[str]:
     if not isinstance(declared, Mapping):
         return
     yield from _slips("", declared, OF_PIPELINE)
-    tasks = declared.get("task_contracts") or {}
-    served = declared.get("supported_tasks") or ()
-    for kind, task in tasks.items():
+    served = PipelineContract.parse(declared, stem="").tasks
+    for kind, task in (declared.get("task_contracts") or {}).items():
         path = f"task_contracts.{kind}"
-        if kind not in served:
+        if kind in served:
+            yield from _of_task(path, task or {}, served[kind])
+        else:  # nobody has read it, and anything may be in it
             yield f"{path} is not served; add {kind!r} to supported_tasks"
-        yield from _of_task(path, task)
 
 
-def _of_task(path: str, task: Any) -> Iterator[str]:
-    if not isinstance(task, Mapping):
-        return
+def _of_task(path: str, task: Mapping[str, Any], served: TaskContract) -> Iterator[str]:
+    for name in served.input_limits:
+        if name not in served.inputs:
+            yield f"{path}.input_limits.{name} bounds nothing; add {name!r} to the inputs"
     yield from _slips(f"{path}.", task, OF_TASK)
     for name, each in (task.get("parameters") or {}).items():
         if isinstance(each, Mapping):
@@ -44,7 +46,7 @@ def _of_parameter(path: str, name: str, declared: Mapping[str, Any]) -> Iterator
         known = ", ".join(PYTHON_TYPES)
         yield f"{path}.type is {type_!r}, so values are not checked; take one of {known}"
     default = declared.get("default")
-    if default not in (None, ""):
+    if not is_empty(default):
         for violation in Parameter.parse(name, declared).violations(default):
             yield f"{path}.default is {default!r}, which a caller may not give: {violation.message}"
     lowest, highest = declared.get("minimum"), declared.get("maximum")

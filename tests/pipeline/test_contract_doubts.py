@@ -68,6 +68,25 @@ def test_task_that_is_not_served_is_told() -> None:
     ]
 
 
+@pytest.mark.parametrize("task", [None, "t2i", {"parameters": ["prompt"]}, {"batch": {"keys": 1}}])
+def test_task_that_is_not_served_may_hold_anything(task: Any) -> None:
+    declared = contract()
+    declared["task_contracts"]["t2v"] = task
+
+    assert list(doubts(declared)) == [
+        "task_contracts.t2v is not served; add 't2v' to supported_tasks"
+    ]
+
+
+def test_limit_of_what_is_no_input_is_told() -> None:
+    declared = contract()
+    declared["task_contracts"]["t2i"]["input_limits"] = {"mask": {"max_pixels": 64}}
+
+    assert list(doubts(declared)) == [
+        "task_contracts.t2i.input_limits.mask bounds nothing; add 'mask' to the inputs"
+    ]
+
+
 def test_keys_of_its_own_are_left_alone() -> None:
     assert list(doubts(contract(example="red") | {"vendor": "us", "display": {}})) == []
 
