@@ -44,8 +44,8 @@ def add_loras(pipe: Any, loras: Sequence[str]) -> None:
         except Exception as error:  # adapters are anybody's files, and their readers raise anything
             why = str(error) if isinstance(error, _Refused) else _for_another(error)
             raise ModelUnusable(
-                f"TELEFUSER_LORAS: {Path(lora.place).name!r} cannot be added to a "
-                f"{type(pipe).__name__}: {why}"
+                f"The adapter {Path(lora.place).name!r}, of TELEFUSER_LORAS or of the pipeline "
+                f"file, cannot be added to a {type(pipe).__name__}: {why}"
             ) from error
 
 

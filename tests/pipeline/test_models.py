@@ -99,7 +99,9 @@ def test_ready_part_takes_the_place_of_the_one_on_disk(saved: Path) -> None:
 
 
 def test_adapter_that_is_not_there_ends_the_load(saved: Path) -> None:
-    assert "TELEFUSER_LORAS: 'none.safetensors'" in refusal(saved, loras=("./none.safetensors",))
+    assert "The adapter 'none.safetensors', of TELEFUSER_LORAS" in refusal(
+        saved, loras=("./none.safetensors",)
+    )
 
 
 class Placed:
