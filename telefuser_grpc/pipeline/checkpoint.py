@@ -151,7 +151,7 @@ def _read_index(folder: Path, default: str) -> Mapping[str, Any]:
 def _read_object(path: Path) -> Mapping[str, Any] | None:
     try:
         read = json.loads(path.read_text())
-    except ValueError:
+    except (OSError, ValueError):  # a link of the hub's cache to what is not there, or no JSON
         return None
     return read if isinstance(read, dict) else None
 

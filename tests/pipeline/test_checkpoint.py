@@ -111,6 +111,13 @@ def _lose_shard_index(model: Path) -> None:
     (model / "transformer" / "diffusion_pytorch_model.safetensors.index.json").unlink()
 
 
+def _lose_blob_of_shard_index(model: Path) -> None:
+    write_shards(model / "transformer", count=1)
+    path = model / "transformer" / "diffusion_pytorch_model.safetensors.index.json"
+    path.unlink()
+    path.symlink_to(model / "blobs" / "0123abc")
+
+
 def _spoil_shard_index(model: Path) -> None:
     write_shards(model / "transformer", count=1)
     (model / "transformer" / "diffusion_pytorch_model.safetensors.index.json").write_text("{")
@@ -136,6 +143,10 @@ def _spoil_shard_index(model: Path) -> None:
         (_interrupt, "the weights of transformer are missing"),
         (_take_variant, "vae has only diffusion_pytorch_model.fp16.safetensors, a variant"),
         (_lose_blob, "vae/diffusion_pytorch_model.safetensors is missing"),
+        (
+            _lose_blob_of_shard_index,
+            "transformer/diffusion_pytorch_model.safetensors.index.json is missing",
+        ),
         (
             _lose_shard_index,
             "transformer/diffusion_pytorch_model.safetensors.index.json is missing",
