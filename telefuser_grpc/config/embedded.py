@@ -1,5 +1,6 @@
 """Finds the pipeline files that come with the package."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -9,7 +10,7 @@ EXAMPLES: Mapping[str, str] = {  # files that the documents name, and ours for t
     "wan22_14b_image_to_video_distill_h100": "wan22_i2v_a14b_distill",
     "qwen_image_pipeline": "qwen_image",
 }
-FAMILIES: Mapping[str, tuple[str, str]] = {  # in a path: what diffusers lacks, and the nearest
+FAMILIES: Mapping[str, tuple[str, str]] = {  # how words of a path begin: what diffusers lacks
     "liveact": ("speech-to-video", "wan22_animate_14b, which follows a film of a speaker"),
     "s2v": ("speech-to-video", "wan22_animate_14b, which follows a film of a speaker"),
     "longcat": ("LongCat-Video", "skyreels_v2, where text, a picture or a clip goes on"),
@@ -40,7 +41,8 @@ def served_file(path: Path | None) -> Path:
 def not_found(path: Path) -> str:
     """Says that there is no such pipeline file, and what there is instead of a family we lack."""
     text = f"pipeline file {str(path)!r} does not exist"
-    for word, (family, nearest) in FAMILIES.items():
-        if word in str(path).lower():
+    words = re.split("[^a-z0-9]+", str(path).lower())
+    for beginning, (family, nearest) in FAMILIES.items():
+        if any(word.startswith(beginning) for word in words):
             return f"{text}: diffusers has no class for {family}; the nearest is {nearest}"
     return f"{text}; name a Python file"

@@ -53,7 +53,8 @@ def test_family_that_diffusers_lacks_is_told_with_the_nearest(example: str, near
     assert not served_file(Path(example)).is_file(), "another model under its name would pretend"
 
 
-def test_other_file_that_is_not_there_is_only_that() -> None:
-    text = not_found(Path("mine/unknown.py"))
+@pytest.mark.parametrize("path", ["mine/unknown.py", "images2video.py"])
+def test_other_file_that_is_not_there_is_only_that(path: str) -> None:
+    text = not_found(Path(path))
 
-    assert text == "pipeline file 'mine/unknown.py' does not exist; name a Python file"
+    assert text == f"pipeline file {path!r} does not exist; name a Python file"
