@@ -149,6 +149,7 @@ class Server:
             interceptors=[*interceptors, Boundary(self._wordings), *([keys] if keys else [])],
             options=[*OPTIONS, *limits],
         )
+        _find_methods_by_name(self._server)
         self._health = health.aio.HealthServicer()
         self._add_own_services(use_cases)
         self._add_standard_services()
@@ -282,6 +283,15 @@ class Server:
         reflection.enable_server_reflection(
             [*own, health.SERVICE_NAME, reflection.SERVICE_NAME], self._server
         )
+
+
+def _find_methods_by_name(server: grpc.aio.Server) -> None:
+    """Leaves methods that are added from now on to be found when they are called.
+
+    For each one registered ahead, as generated code does besides, grpc.aio waits in a task of its
+    own, and at each call begins all of these waits anew.
+    """
+    server.add_registered_method_handlers = lambda *_: None  # type: ignore[method-assign] # no option
 
 
 def _other_wordings(documented: Wording) -> dict[str, Wording]:

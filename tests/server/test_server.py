@@ -55,6 +55,14 @@ async def test_unknown_method_is_unimplemented(backend: Backend) -> None:
     assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
 
 
+async def test_waiting_for_calls_takes_few_tasks_however_many_methods_there_are(
+    backend: Backend,
+) -> None:
+    await backend.create()
+
+    assert len(asyncio.all_tasks()) < 20
+
+
 async def test_message_beyond_the_limit_is_refused(backend: Backend) -> None:
     request = create_request(prompt="x" * MAX_MESSAGE_BYTES)
 
