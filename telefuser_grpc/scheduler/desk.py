@@ -110,8 +110,8 @@ class Desk:
 
     def names_of_running(self, task_ids: Sequence[str]) -> tuple[str, ...]:
         """Returns the caller's names of those stored tasks that are theirs and run."""
-        mine = self._mine(tuple(self._scheduler.running()))
-        return tuple(told_id(task_id) for task_id in task_ids if task_id in mine)
+        running = (task_id for task_id in task_ids if self._scheduler.runs(task_id))
+        return tuple(told_id(task_id) for task_id in running if self._is_mine(task_id))
 
     def running_count(self) -> int:
         """Returns how many tasks of all callers run."""

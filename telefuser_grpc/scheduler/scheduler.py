@@ -108,6 +108,11 @@ class Scheduler:
         execution = self._executions.get(task_id)
         return execution is not None and not execution.task.state.is_terminal
 
+    def runs(self, task_id: str) -> bool:
+        """Tells whether a task runs here."""
+        execution = self._executions.get(task_id)
+        return execution is not None and execution.task.state in RUNNING_STATES
+
     def owner_of(self, task_id: str) -> str:
         """Returns who owns a task that waits or runs here; "" for any other."""
         execution = self._executions.get(task_id)
