@@ -16,16 +16,17 @@ from telefuser_grpc.scheduler.retention import Retention, ago
 logger = structlog.get_logger()
 
 TASKS_AT_ONCE = 32
+REST_SECONDS = 0.1  # tasks that end in quick succession are looked at together
 ORPHAN_SECONDS = 3600.0  # far more than an admission takes: its files come before its task
 
 
 class Janitor:
     """Applies the retention: one thing at a time, each in small steps, the files in threads.
 
-    A pass at the start and at each interval does everything. In between, every commit that
-    changes a task's state has the bounds held: count, bytes and the disk's reserve. Only ended
-    tasks are removed: first the task, then its folder, so that what a crash leaves is a folder
-    without a task, which a later pass finds.
+    A pass at the start and at each interval does everything. In between, commits that change
+    states have the bounds held, some times a second at most: count, bytes and the disk's reserve.
+    Only ended tasks are removed: first the task, then its folder, so that what a crash leaves is a
+    folder without a task, which a later pass finds.
     """
 
     def __init__(
@@ -104,6 +105,7 @@ class Janitor:
         async with aclosing(self._tasks.changes()) as changes:
             async for _ in changes:
                 await _guarded(self.hold_bounds)
+                await asyncio.sleep(REST_SECONDS)
 
     async def _remove_expired(self) -> None:
         before = self._retention.expiry(self._clock())
@@ -176,9 +178,9 @@ class Janitor:
         self._leaving.update(dict.fromkeys(task_ids, gone))
         try:
             deleted = await asyncio.gather(*map(self._delete, task_ids))
-            for task_id in filter(None, deleted):
-                self._removed += 1
-                await self._delete_folder(task_id)
+            removed = [task_id for task_id in deleted if task_id]
+            self._removed += len(removed)
+            await self._folders.delete(removed)
         finally:
             for task_id in task_ids:
                 del self._leaving[task_id]
@@ -192,12 +194,6 @@ class Janitor:
         except (TaskNotFound, TaskNotEnded):
             return ""
         return task_id
-
-    async def _delete_folder(self, task_id: str) -> None:
-        try:
-            await self._folders.delete(task_id)
-        except OSError as error:
-            logger.warning("folder cannot be removed", task_id=task_id, error=error.strerror)
 
     async def _sweep(self) -> None:
         await self._folders.finish_removals()

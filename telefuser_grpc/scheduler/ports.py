@@ -369,8 +369,11 @@ class TaskFolders(Protocol):
         """Returns the bytes of the files in each folder, 0 where there is none."""
         ...
 
-    async def delete(self, task_id: str) -> None:
-        """As `ArtifactStore.delete`: the folder is out of sight at once, and then removed."""
+    async def delete(self, task_ids: Sequence[str]) -> None:
+        """As `ArtifactStore.delete`: each is out of sight at once, and then removed.
+
+        What cannot be removed is left to a later sweep.
+        """
         ...
 
     async def delete_stale(self, task_ids: Sequence[str], before: datetime) -> Sequence[str]:

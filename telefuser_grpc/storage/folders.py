@@ -12,7 +12,6 @@ from typing import ParamSpec
 
 import structlog
 
-from telefuser_grpc.storage.artifacts import LocalArtifactStore
 from telefuser_grpc.storage.thread import in_thread
 from telefuser_grpc.storage.trash import empty_trash, remove_folder
 
@@ -30,10 +29,9 @@ class LocalTaskFolders:
     def __init__(self, root: Path) -> None:
         self._root = root.absolute()
         self._tasks = self._root / "tasks"
-        self._artifacts = LocalArtifactStore(root)
 
-    async def delete(self, task_id: str) -> None:
-        await self._artifacts.delete(task_id)
+    async def delete(self, task_ids: Sequence[str]) -> None:
+        await in_thread(self._delete, task_ids)
 
     async def names(self) -> AsyncGenerator[Sequence[str], None]:
         folders = _subfolders(self._tasks)
@@ -57,6 +55,10 @@ class LocalTaskFolders:
 
     async def free_bytes(self) -> int:
         return (await in_thread(shutil.disk_usage, self._root)).free
+
+    def _delete(self, task_ids: Sequence[str]) -> None:
+        for task_id in task_ids:
+            _try(remove_folder, self._tasks / task_id, self._root)
 
     def _delete_stale(self, task_ids: Sequence[str], before: float) -> Sequence[str]:
         folders = (self._tasks / task_id for task_id in task_ids)

@@ -36,9 +36,10 @@ class MemoryTaskFolders:
     async def sizes(self, task_ids: Sequence[str]) -> Mapping[str, int]:
         return {each: sum(size for size, _ in self._of(each).values()) for each in task_ids}
 
-    async def delete(self, task_id: str) -> None:
-        self._files.pop(task_id, None)
-        self.deleted.append(task_id)
+    async def delete(self, task_ids: Sequence[str]) -> None:
+        for task_id in task_ids:
+            self._files.pop(task_id, None)
+            self.deleted.append(task_id)
 
     async def delete_stale(self, task_ids: Sequence[str], before: datetime) -> Sequence[str]:
         stale = [
@@ -47,8 +48,7 @@ class MemoryTaskFolders:
             if task_id in self._files
             and all(time < before for _, time in self._of(task_id).values())
         ]
-        for task_id in stale:
-            await self.delete(task_id)
+        await self.delete(stale)
         return stale
 
     async def discard_parts(self, task_ids: Sequence[str], before: datetime) -> int:

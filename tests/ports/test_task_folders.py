@@ -93,12 +93,11 @@ async def test_size_is_that_of_all_files_of_a_task(shelf: Shelf) -> None:
     assert sizes == {"task_1": 3210, "task_2": 5, "task_3": 0}
 
 
-async def test_deleted_folder_is_gone_and_others_stay(shelf: Shelf) -> None:
+async def test_deleted_folders_are_gone_and_others_stay(shelf: Shelf) -> None:
     shelf.write("task_1", "outputs/videos/a.mp4")
     shelf.write("task_2", "outputs/videos/a.mp4")
 
-    await shelf.folders.delete("task_1")
-    await shelf.folders.delete("task_3")
+    await shelf.folders.delete(["task_1", "task_3"])
 
     assert shelf.paths() == ["task_2/outputs/videos/a.mp4"]
 

@@ -31,7 +31,7 @@ async def test_what_a_crash_left_of_a_removal_is_removed(
     write(tmp_path, "task_1/outputs/videos/a.mp4")
     with monkeypatch.context() as crash:
         crash.setattr(shutil, "rmtree", lambda *_, **__: None)
-        await folders.delete("task_1")
+        await folders.delete(["task_1"])
     left = [path.name for path in tmp_path.rglob("*.mp4")]
 
     await folders.finish_removals()
@@ -83,3 +83,22 @@ async def test_folder_that_cannot_be_removed_keeps_no_other(
     monkeypatch.setattr(shutil, "rmtree", refuse_one)
 
     assert await folders.delete_stale(["task_1", "task_2"], SOON) == ["task_2"]
+
+
+async def test_folder_that_cannot_be_removed_is_left_when_others_are_deleted(
+    folders: LocalTaskFolders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept, gone = (write(tmp_path, f"{task_id}/inputs/a.png") for task_id in ("task_1", "task_2"))
+    remove = shutil.rmtree
+
+    def refuse_one(path: Path) -> None:
+        if path.name.startswith("task_1"):
+            raise PermissionError(13, os.strerror(13))
+        remove(path)
+
+    monkeypatch.setattr(shutil, "rmtree", refuse_one)
+    await folders.delete(["task_1", "task_2"])
+
+    assert not kept.exists()
+    assert not gone.exists()
+    assert [path.name for path in tmp_path.rglob("*.png")] == ["a.png"]
