@@ -175,7 +175,7 @@ def test_right_after_the_end(service: Service, client: Client, tmp_path: Path) -
 def test_during_a_cancel(service: Service, client: Client, make_gate: MakeGate) -> None:
     gate = make_gate()
     task = client.create("t2v", "p", parameters={"gate": str(gate)})
-    gate.wait_for_visitor()
+    until_begun(client, task.id)
     client.cancel(task.id)
     seen = watch_until(client, task, TaskState.CANCELLING)
 
@@ -189,8 +189,8 @@ def test_during_a_cancel(service: Service, client: Client, make_gate: MakeGate) 
 
 def test_twice_in_one_task_is_the_end_of_it(service: Service, client: Client, gate: Gate) -> None:
     task = client.create("t2v", "p", parameters={"gate": str(gate)})
-    for _ in range(2):
-        gate.wait_for_visitor()
+    for attempts in (1, 2):
+        until_begun(client, task.id, attempts=attempts)
         service.kill()
         service.start()
 
