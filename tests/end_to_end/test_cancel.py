@@ -64,6 +64,7 @@ def test_waiting_task_is_gone_at_once(client: Client, gate: Gate) -> None:
 def test_run_that_does_not_listen_is_killed(service: Service, client: Client, gate: Gate) -> None:
     starts = len(service.log.events("replica started"))
     task = client.create("act", parameters={"gate": str(gate)})
+    until_begun(client, task.id)
     gate.wait_for_visitor()
 
     client.cancel(task.id)

@@ -13,6 +13,7 @@ import pytest
 
 from telefuser_grpc.client import Client
 from telefuser_grpc.domain.task import TaskState
+from tests.end_to_end.begun import until_begun
 from tests.end_to_end.conftest import PUPPET
 from tests.end_to_end.gates import Gate
 from tests.fakes.prometheus import Prometheus, binary
@@ -81,6 +82,7 @@ def day(fresh_day: Day) -> Day:
     failed = [day.run(prompt="raise") for _ in range(FAILED)]
     with Gate(day.service.folder / "gate") as gate:
         stopped = day.create(gate=str(gate))
+        until_begun(day.client, stopped)
         gate.wait_for_visitor()
         day.request("DELETE", f"/v1/tasks/{stopped}")
     cancelled = day.client.wait(stopped).state

@@ -10,6 +10,7 @@ import pytest
 from telefuser_grpc.client import Client
 from telefuser_grpc.domain.task import TaskState
 from telefuser_grpc.errors import Unavailable
+from tests.end_to_end.begun import until_begun
 from tests.end_to_end.conftest import PUPPET
 from tests.end_to_end.gates import Gate
 from tests.end_to_end.stories import is_gapless, words
@@ -63,7 +64,8 @@ def test_stop_is_no_death_of_a_task(service: Service, gate: Gate) -> None:
     """Although a death may be its only one."""
     with service.client() as client:
         task = client.create("act", parameters={"gate": str(gate)})
-        for _ in range(2):
+        for attempts in (1, 2):
+            until_begun(client, task.id, attempts=attempts)
             gate.wait_for_visitor()
             service.signal(signal.SIGTERM)
             assert service.exit_code() == 0
