@@ -6,6 +6,7 @@ so in their log.
 
 import inspect
 import json
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -19,6 +20,9 @@ WITH_INFO = "output_loading_info"
 NO_SETTING = ("quantization_config",)
 """What a configuration may hold besides the settings of a class."""
 
+_reading = threading.RLock()
+"""Who holds it has changed how the libraries' classes read, which all threads share."""
+
 Told = Mapping[str, Any]
 Check = Callable[[Path, Any, Told], None]
 
@@ -26,6 +30,8 @@ Check = Callable[[Path, Any, Told], None]
 @contextmanager
 def all_weights_needed(folder: Path, *, default: str) -> Iterator[None]:
     """Holds every part that diffusers and transformers read meanwhile to its configuration.
+
+    One thread does so at a time; another waits.
 
     Args:
         default: The hub id of a model that would do, for the remedy.
@@ -48,7 +54,7 @@ def all_weights_needed(folder: Path, *, default: str) -> Iterator[None]:
         if strange and told["unexpected_keys"]:
             raise too_new(folder, f"{', '.join(strange)} in {part.name}/config.json")
 
-    with ExitStack() as stack:
+    with _reading, ExitStack() as stack:
         for base in (ModelMixin, PreTrainedModel):
             stack.enter_context(_checked(base, check))
         yield

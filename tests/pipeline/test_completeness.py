@@ -1,5 +1,6 @@
 """A part whose files lack weights is refused while it is read, but for what may be absent."""
 
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +101,26 @@ def test_libraries_are_as_they_were_afterwards(denoiser: Path) -> None:
 
     assert [vars(each)["from_pretrained"] for each in bases()] == before
     assert diffusers.WanTransformer3DModel.from_pretrained(denoiser) is not None
+
+
+def test_libraries_are_as_they_were_after_two_threads(tmp_path: Path) -> None:
+    before = [vars(each)["from_pretrained"] for each in bases()]
+    begun = threading.Event()
+
+    def read_nothing() -> None:
+        with all_weights_needed(tmp_path, default="org/model"):
+            begun.set()
+            ended.wait()
+
+    other, ended = threading.Thread(target=read_nothing), threading.Event()
+    with all_weights_needed(tmp_path, default="org/model"):
+        other.start()
+        has_overlapped = begun.wait(0.1)
+    ended.set()
+    other.join()
+
+    assert not has_overlapped
+    assert [vars(each)["from_pretrained"] for each in bases()] == before
 
 
 def bases() -> list[Any]:
