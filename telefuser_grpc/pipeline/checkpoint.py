@@ -213,8 +213,8 @@ def _faults_of_shards(part: Path) -> Iterator[str]:
         if not isinstance(listed, dict):
             yield f"{part.name}/{path.name} lists no weights"
             continue
-        for name in set(listed.values()):
-            if not (part / str(name)).is_file():
+        for name in set(map(str, listed.values())):
+            if not (part / name).is_file():
                 yield f"{part.name}/{name} is missing"
     if there and not indexes and all(SHARD.search(path.name) for path in there):
         yield f"{part.name}/{SHARD.sub('', there[0].name)}.index.json is missing"

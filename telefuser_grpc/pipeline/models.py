@@ -106,6 +106,10 @@ def _read(pipeline_class: Any, folder: Path, settings: Mapping[str, Any]) -> Any
         return pipeline_class.from_pretrained(folder, local_files_only=True, **settings)
     except ModelUnusable:
         raise
+    except ImportError as error:  # the classes of some parts need more than the two libraries
+        raise ModelUnusable(
+            f"The model in {title(folder)!r} needs what is not installed: {public_message(error)}"
+        ) from error
     except Exception as error:  # a model is anybody's files, and its readers raise anything
         if isinstance(failure_of(error), OutOfMemory):
             raise

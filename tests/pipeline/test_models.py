@@ -190,6 +190,23 @@ def test_machine_without_room_is_told_with_the_remedy(
         placed(saved, parallelism=1)
 
 
+def test_library_that_a_part_needs_is_told_and_no_upgrade(
+    saved: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def bare(*_: Any, **__: Any) -> None:
+        raise ImportError("T5Tokenizer requires the SentencePiece library: pip install it")
+
+    monkeypatch.setattr(Placed, "from_pretrained", bare)
+
+    with pytest.raises(ModelUnusable) as refused:
+        placed(saved, parallelism=1)
+
+    assert str(refused.value) == (
+        "The model in 'wan' needs what is not installed: ImportError: T5Tokenizer requires the "
+        "SentencePiece library: pip install it"
+    )
+
+
 def test_weights_of_other_shapes_than_the_configuration_are_told(model: Path) -> None:
     change_json(model / "transformer" / "config.json", ffn_dim=64)
 
