@@ -26,9 +26,13 @@ def differences(tmp_path_factory: pytest.TempPathFactory) -> dict[str, float]:
     folder = tmp_path_factory.mktemp("two ranks")
     for name, (module, save) in FAMILIES.items():
         getattr(import_module(f"tests.pipelines.tiny.{module}"), save)(folder / "models" / name)
-    ranks = [_start(rank, folder) for rank in range(2)]
-    told, _ = ranks[0].communicate()
-    assert [rank.wait() for rank in ranks] == [0, 0]
+    first, second = (_start(rank, folder) for rank in range(2))
+    try:
+        told, _ = first.communicate()
+        assert first.returncode == 0  # else the other one would wait for ever
+        assert second.wait() == 0
+    finally:
+        second.kill()
     return dict(json.loads(told.splitlines()[-1]))
 
 
