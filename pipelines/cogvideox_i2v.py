@@ -23,7 +23,7 @@ PARAMETERS = {
     "prompt": declare.prompt(example="The panda nods to the rhythm"),
     "negative_prompt": declare.negative_prompt(),
     "seed": declare.seed(),
-    "resolution": declare.resolution("720x480", ("720x480",)),
+    "resolution": declare.choice("720x480", ("720x480",), "Width and height of the result."),
     "target_video_length": declare.seconds(6, maximum=6),
     "num_frames": declare.frames(maximum=49, every=8),
     "num_inference_steps": declare.steps(50),

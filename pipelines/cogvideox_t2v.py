@@ -19,7 +19,9 @@ PARAMETERS = {
     "prompt": declare.prompt(example="A panda plays a small guitar in a bamboo forest"),
     "negative_prompt": declare.negative_prompt(),
     "seed": declare.seed(),
-    "resolution": declare.resolution("720x480", ("720x480", "480x720")),
+    "resolution": declare.choice(
+        "720x480", ("720x480", "480x720"), "Width and height of the result."
+    ),
     "target_video_length": declare.seconds(6, maximum=6),
     "num_frames": declare.frames(maximum=49, every=8),
     "width": declare.side("width", maximum=720, multiple=16),

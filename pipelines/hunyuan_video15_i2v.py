@@ -33,7 +33,7 @@ PIPELINE_CONTRACT = {
                 "prompt": declare.prompt(example="The cat turns its head and yawns"),
                 "negative_prompt": declare.negative_prompt(),
                 "seed": declare.seed(),
-                "resolution": declare.resolution("480p", ("480p",)),
+                "resolution": declare.resolution_of_image("480p", ("480p",)),
                 "target_video_length": declare.seconds(5, maximum=5),
                 "num_frames": declare.frames(maximum=121),
                 "num_inference_steps": declare.steps(50),

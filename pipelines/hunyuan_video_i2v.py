@@ -36,7 +36,7 @@ PIPELINE_CONTRACT = {
                 "prompt": declare.prompt(example="The cat turns its head and yawns"),
                 "negative_prompt": declare.negative_prompt(),
                 "seed": declare.seed(),
-                "resolution": declare.resolution("720p", ("480p", "540p", "720p")),
+                "resolution": declare.resolution_of_image("720p", ("480p", "540p", "720p")),
                 "target_video_length": declare.seconds(5, maximum=5),
                 "num_frames": declare.frames(maximum=129),
                 "width": declare.side("width", maximum=1280, multiple=16),

@@ -38,7 +38,7 @@ PIPELINE_CONTRACT = {
                 "prompt": declare.prompt(example="Papers fly through the air of a library"),
                 "negative_prompt": declare.negative_prompt(NEGATIVE),
                 "seed": declare.seed(),
-                "resolution": declare.resolution("720p", ("480p", "720p")),
+                "resolution": declare.resolution_of_image("720p", ("480p", "720p")),
                 "width": declare.side("width", maximum=1280, multiple=8),
                 "height": declare.side("height", maximum=1280, multiple=8),
                 "num_frames": {

@@ -37,7 +37,7 @@ PIPELINE_CONTRACT = {
                 "prompt": declare.prompt(example='She turns to us and says: "Good morning."'),
                 "negative_prompt": declare.negative_prompt(NEGATIVE),
                 "seed": declare.seed(),
-                "resolution": declare.resolution("720p", ("480p", "720p", "1080p")),
+                "resolution": declare.resolution_of_image("720p", ("480p", "720p", "1080p")),
                 "target_video_length": declare.seconds(5, maximum=20),
                 "num_frames": declare.frames(maximum=481, every=8),
                 "width": declare.side("width", maximum=1920, multiple=64),

@@ -24,11 +24,12 @@ TESTED = "served, with tiny random weights"
 FPS = 25
 NEGATIVE = "worst quality, inconsistent motion, blurry, jittery, distorted"
 
-COMMON = {
+RESOLUTIONS = ("480p", "540p", "720p")
+OF_PICTURES = {
     "prompt": declare.prompt(example="A clear blue lake between snowy mountains, drone shot"),
     "negative_prompt": declare.negative_prompt(NEGATIVE),
     "seed": declare.seed(),
-    "resolution": declare.resolution("480p", ("480p", "540p", "720p")),
+    "resolution": declare.resolution_of_image("480p", RESOLUTIONS),
     "target_video_length": declare.seconds(5, maximum=10),
     "num_frames": declare.frames(maximum=257, every=8),
     "width": declare.side("width", maximum=1280, multiple=32),
@@ -37,7 +38,10 @@ COMMON = {
     "guidance_scale": declare.guidance(3.0),
     "output_path": declare.OUTPUT_PATH,
 }
-OF_WORDS = COMMON | {"aspect_ratio": declare.aspect_ratio()}
+OF_WORDS = OF_PICTURES | {
+    "resolution": declare.resolution("480p", RESOLUTIONS),
+    "aspect_ratio": declare.aspect_ratio(),
+}
 PIPELINE_CONTRACT = {
     "contract_version": "v1",
     "pipeline_name": "ltx_video",
@@ -55,7 +59,7 @@ PIPELINE_CONTRACT = {
             "optional_inputs": [],
             "input_limits": {"first_image_path": {"max_aspect_ratio": 8}},
             "max_pixels": declare.max_pixels("720p", multiple=32),
-            "parameters": COMMON,
+            "parameters": OF_PICTURES,
         },
     },
 }

@@ -37,7 +37,9 @@ PIPELINE_CONTRACT = {
             "parameters": {
                 "prompt": declare.prompt(example="The cat lifts its head and yawns"),
                 "seed": declare.seed(),
-                "resolution": declare.resolution("832x480", ("832x480",)),
+                "resolution": declare.choice(
+                    "832x480", ("832x480",), "Width and height of the result."
+                ),
                 "target_video_length": declare.seconds(5, maximum=5),
                 "num_frames": declare.frames(maximum=81),
                 "num_inference_steps": declare.steps(8, maximum=40),

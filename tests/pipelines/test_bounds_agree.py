@@ -9,9 +9,9 @@ from types import ModuleType
 import pytest
 
 from telefuser_grpc.domain.contract import PipelineContract, TaskContract
+from telefuser_grpc.pipeline import parameters as declare
 from telefuser_grpc.pipeline.catalogue import pipeline_files
 from telefuser_grpc.pipeline.loader import import_file
-from telefuser_grpc.pipeline.parameters import ASPECT_RATIOS
 from telefuser_grpc.pipeline.sizes import frame_count, size_of
 from tests.fakes.service import ROOT
 
@@ -44,6 +44,14 @@ def test_clip_of_so_many_seconds_may_be_asked_in_frames(tasks: list[Served]) -> 
             task.complete({**_needed(task), "num_frames": frames})
 
 
+def test_resolution_has_the_aspect_that_can_be_asked(tasks: list[Served]) -> None:
+    of_words = declare.resolution("", ())["description"]
+    for _, task in tasks:
+        resolution = task.parameters.get("resolution")
+        if resolution and resolution.description == of_words:
+            assert "aspect_ratio" in task.parameters
+
+
 def test_defaults_are_such_as_a_caller_may_give(tasks: list[Served]) -> None:
     for _, task in tasks:
         defaults = task.complete(_needed(task))
@@ -59,7 +67,7 @@ def _named_sizes(task: TaskContract) -> Iterator[tuple[int, int]]:
     (multiple,) = map(int, MULTIPLE.findall(sides.description))
     aspect = task.parameters.get("aspect_ratio")
     for name, shape in product(
-        task.parameters["resolution"].enum, aspect.enum if aspect else ASPECT_RATIOS
+        task.parameters["resolution"].enum, aspect.enum if aspect else declare.ASPECT_RATIOS
     ):
         yield size_of({"resolution": name, "aspect_ratio": shape}, multiple=multiple)
 
