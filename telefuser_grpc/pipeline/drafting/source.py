@@ -186,11 +186,8 @@ def _loading(plan: Plan) -> Iterator[str]:
     parameters = ["parallelism: int", "options: ModelOptions"]
     yield from bracketed("def get_pipeline(", parameters, f") -> {plan.class_name}:")
     slices = _has_batch(plan) and plan.decodes_slices
-    yield (
-        '    """Load the model."""'
-        if not slices
-        else ('    """Load the model; what is made together is decoded one by one."""')
-    )
+    how = "; what is made together is decoded one by one" if slices else ""
+    yield f'    """Load the model{how}."""'
     arguments = [plan.class_name, "MODEL", "options", "parallelism=parallelism"]
     if plan.float32:
         arguments.append(f"float32={tuple_of(plan.float32)}")
@@ -254,6 +251,8 @@ def _size(plan: Plan) -> Iterator[str]:
     if _media_kinds(plan):
         yield f"    media, {'(width, height)' if plan.call.takes_size else '_'} = _media(request)"
     elif plan.call.takes_size:
+        if plan.call.makes_video:
+            yield "    # of the one resolution, SIZES says what it is in pixels"
         yield f"    width, height = {_tabled(plan)}"
 
 
