@@ -282,8 +282,10 @@ class Admission:
             shared = await self._inputs.share(task.id, twin) if twin else {}
             limits = self._input_limits(task.kind)
             inputs = shared or await self._inputs.take(task.id, task.fields, limits=limits)
-        fields = {name: value for name, value in task.fields.items() if name not in inputs}
-        creation = asyncio.create_task(self._create(replace(task, fields=fields, inputs=inputs)))
+        if inputs:
+            fields = {name: value for name, value in task.fields.items() if name not in inputs}
+            task = replace(task, fields=fields, inputs=inputs)
+        creation = asyncio.create_task(self._create(task))
         self._creations.add(creation)
         creation.add_done_callback(self._creations.discard)
         return await asyncio.shield(creation)
@@ -319,7 +321,7 @@ def _generally_required(task: TaskContract) -> tuple[str, ...]:
 
 
 def _public_sources(fields: Mapping[str, Any]) -> dict[str, str]:
-    sources = {name: public_source(fields.get(name)) for name in INPUT_FIELDS}
+    sources = {name: public_source(fields[name]) for name in INPUT_FIELDS if name in fields}
     return {name: source for name, source in sources.items() if source}
 
 
