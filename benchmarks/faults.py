@@ -66,7 +66,7 @@ async def boot(lab: Lab) -> Rows:
         folder = lab.folder()
         await asyncio.to_thread(stored.store, folder, 1, STORED, pending=PENDING)
         async with (
-            lab.service("noop", folder=folder) as service,
+            lab.service("noop", folder=folder, **stored.KEPT) as service,
             native.connected(service.port) as client,
         ):
             healthy.append(service.healthy_seconds)

@@ -18,7 +18,7 @@ async def history(lab: Lab) -> Rows:
     for size in SIZES:
         await asyncio.to_thread(stored.store, folder, last + 1, size)
         async with (
-            lab.service("noop", folder=folder, gateway=False) as service,
+            lab.service("noop", folder=folder, gateway=False, **stored.KEPT) as service,
             native.connected(service.port) as client,
         ):
             await run_tasks(client, 100)
@@ -27,7 +27,7 @@ async def history(lab: Lab) -> Rows:
             ]
             rates = [(await run_tasks(client, lab.count(400, least=200)))[1] for _ in range(3)]
             counts = await client.status()
-        last = counts.completed_count
+        last = counts.failed_count + counts.completed_count
         yield Row(f"create, {size:,} tasks stored", "ms", creates)
         yield Row(f"no-op tasks carried to their end, {size:,} stored", "/s", rates)
     await asyncio.to_thread(shutil.rmtree, folder)

@@ -5,19 +5,23 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from telefuser_grpc.domain.job import RunReport
 from telefuser_grpc.domain.task import StateChange, Task, TaskEvent
+from telefuser_grpc.errors import InternalFault
 from telefuser_grpc.storage.rows import Stored, event_row, task_row
 from telefuser_grpc.storage.schema import open_for_writing
 
-PUT_TASKS = "INSERT INTO tasks (ordinal, id, kind, owner, request_id, state, body) VALUES"
+PUT_TASKS = (
+    "INSERT INTO tasks (ordinal, id, kind, owner, request_id, state, body, finished_at) VALUES"
+)
+KEPT = {"artifact_preserve_failed_outputs": True, "cleanup_keep_count": 10_000}
+"""Settings of a service that removes none of these tasks."""
 PUT_EVENTS = "INSERT INTO events (ordinal, sequence, time, attempt, kind, body) VALUES"
 
 
 def store(folder: Path, first: int, last: int, *, pending: int = 0) -> None:
     """Adds the tasks numbered from `first` to `last` to a stopped service's data.
 
-    All have ended but the last `pending` ones, which wait.
+    All have failed but the last `pending` ones, which wait.
     """
     database_file = folder / "cache" / "tasks.db"
     database_file.parent.mkdir(parents=True, exist_ok=True)
@@ -28,7 +32,7 @@ def store(folder: Path, first: int, last: int, *, pending: int = 0) -> None:
     ]
     with closing(open_for_writing(database_file)) as database:
         database.execute("BEGIN")
-        database.executemany(f"{PUT_TASKS} (?, ?, ?, ?, ?, ?, ?)", tasks)
+        database.executemany(f"{PUT_TASKS} (?, ?, ?, ?, ?, ?, ?, ?)", tasks)
         database.executemany(f"{PUT_EVENTS} (?, ?, ?, ?, ?, ?)", events)
         database.execute("COMMIT")
 
@@ -51,8 +55,7 @@ def _life(number: int, *, ended: bool) -> list[Task]:
     if not ended:
         return [pending]
     started = replace(pending.start(0, now), sequence=2)
-    report = RunReport(inference_seconds=1.0)
-    return [pending, started, replace(started.complete((), report, now), sequence=3)]
+    return [pending, started, replace(started.fail(InternalFault(), now), sequence=3)]
 
 
 def _event(task: Task) -> TaskEvent:
