@@ -16,7 +16,11 @@ def seed_libraries(job: Job) -> None:
     if isinstance(seed, bool) or not isinstance(seed, int):
         seed = zlib.crc32(job.task_id.encode())
     random.seed(seed)
-    if (numpy := sys.modules.get("numpy")) is not None:
+    if "numpy" in sys.modules:
+        import numpy  # waits where another thread is importing it
+
         numpy.random.seed(seed % 2**32)
-    if (torch := sys.modules.get("torch")) is not None:
+    if "torch" in sys.modules:
+        import torch
+
         torch.manual_seed(seed % 2**64)

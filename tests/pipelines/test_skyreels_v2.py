@@ -69,7 +69,7 @@ def test_clip_that_is_too_long_to_go_on_says_what_to_do(served: Served) -> None:
     fault = answer.json()["detail"][0]
     assert answer.status_code == 400
     assert fault["loc"] == ["body", "ref_video_path"]
-    assert fault["msg"] == "lasts 21.2 seconds, at most 20 allowed; cut it"
+    assert fault["msg"] == "lasts 21.3 seconds, at most 20 allowed; cut it"
 
 
 def test_frames_that_the_model_cannot_make_are_refused(served: Served) -> None:
