@@ -1,9 +1,11 @@
 """Fills a task database with tasks of the past, faster than they could be run."""
 
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from telefuser_grpc.domain.task import StateChange, Task, TaskEvent
 from telefuser_grpc.errors import InternalFault
@@ -13,7 +15,7 @@ from telefuser_grpc.storage.schema import open_for_writing
 PUT_TASKS = (
     "INSERT INTO tasks (ordinal, id, kind, owner, request_id, state, body, finished_at) VALUES"
 )
-KEPT = {"artifact_preserve_failed_outputs": True, "cleanup_keep_count": 10_000}
+KEPT: Mapping[str, Any] = {"artifact_preserve_failed_outputs": True, "cleanup_keep_count": 10_000}
 """Settings of a service that removes none of these tasks."""
 PUT_EVENTS = "INSERT INTO events (ordinal, sequence, time, attempt, kind, body) VALUES"
 
