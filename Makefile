@@ -29,8 +29,8 @@ APT := $(if $(filter 0,$(shell id -u)),,sudo) apt-get
 demo: .venv/.ready ## Make a video with the embedded model and save it here
 	$(BIN)/telefuser demo
 
-test: .venv/.system ## Run the tests
-	$(RUN) $(BIN)/pytest
+test: .venv/.system ## Run the tests, one after the other, or with WORKERS=2 side by side
+	$(RUN) $(BIN)/pytest $(if $(WORKERS),-n $(WORKERS) --dist loadfile)
 
 check: lint types layers protos test ## Run everything that CI runs
 
