@@ -53,9 +53,11 @@ PARAMETERS = {
     "guidance_scale": declare.guidance(1.0),
     "output_path": declare.OUTPUT_PATH,
 }
+CLIP = {"max_aspect_ratio": 8, "max_pixels": 1280 * 720}  # twenty seconds of four are in memory
 LIMITS = {
     "first_image_path": {"max_aspect_ratio": 8},
-    "pose_video_path": {"max_aspect_ratio": 8},
+    "pose_video_path": CLIP,
+    "face_video_path": CLIP,
 }
 CLIPS = {"pose_video": "pose_video_path", "face_video": "face_video_path"}
 SCENE = {"background_video": "ref_video_path", "mask_video": "mask_video_path"}
@@ -77,7 +79,7 @@ PIPELINE_CONTRACT = {
             "media_type": "video",
             "required_inputs": ["first_image_path", *CLIPS.values(), *SCENE.values()],
             "optional_inputs": ["audio_path"],
-            "input_limits": LIMITS,
+            "input_limits": LIMITS | {"ref_video_path": CLIP, "mask_video_path": CLIP},
             "max_pixels": declare.max_pixels("720p", multiple=16),
             "parameters": PARAMETERS,
         },

@@ -35,7 +35,7 @@ from telefuser_grpc.workers.worker import PARTED
 logger = structlog.get_logger()
 
 FOLLOW = "follow"
-PATIENCE_SECONDS = 10.0
+PATIENCE_SECONDS = 60.0
 """How long ranks may differ about the end of a run in which one of them has failed."""
 
 LeaderChannel = BlockingChannel[FromLeader, FromFollower]
