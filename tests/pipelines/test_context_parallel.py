@@ -119,10 +119,12 @@ def test_task_survives_the_death_of_the_second_process(served: Served) -> None:
 
 
 def test_second_process_dies_with_the_first(served: Served) -> None:
+    starts = len(served.service.log.events(STARTED))
     with Deaths([_follower(served)]) as deaths:
         os.kill(served.service.children()["replica 0"], signal.SIGKILL)
 
         deaths.wait()
+    served.service.log.wait_for(STARTED, count=starts + 1)
 
 
 def test_both_processes_die_with_the_service_while_they_load(served: Served) -> None:
