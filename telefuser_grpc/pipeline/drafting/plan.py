@@ -62,6 +62,32 @@ class Plan:
         table = table_of(self.size, self.multiple)
         return dict([*table.items()][:1]) if self.has_one_size else table
 
+    @property
+    def media_kinds(self) -> list[str]:
+        """The kinds that are made from pictures or clips."""
+        return [kind for kind in self.kinds if kind not in TEXT_KINDS]
+
+    @property
+    def has_text(self) -> bool:
+        """Whether there is a kind of words alone."""
+        return len(self.media_kinds) < len(self.kinds)
+
+    @property
+    def has_batch(self) -> bool:
+        """Whether it makes several tasks together."""
+        return self.together > 1
+
+    @property
+    def has_strength(self) -> bool:
+        """Whether a request says how much of what is given is made anew."""
+        strength = self.call.number("strength")
+        return strength is not None and strength <= 1
+
+    @property
+    def counts_frames(self) -> bool:
+        """Whether the class is told a number of frames."""
+        return bool(self.call.frame_count)
+
     def has(self, argument: str) -> bool:
         """Tells whether the class's call takes an argument."""
         return argument in self.call.arguments
