@@ -69,11 +69,12 @@ def test_picture_that_the_model_cannot_make_is_refused(
     assert answer.json()["detail"][0]["loc"] == ["body", field]
 
 
+@pytest.mark.parametrize("kind", ["edit", "i2i"])
 @pytest.mark.parametrize("served", ["flux2_klein"], indirect=True)
-def test_edit_is_another_picture_than_that_of_the_words(served: Served) -> None:
+def test_edit_is_another_picture_than_that_of_the_words(served: Served, kind: str) -> None:
     words = served.make(**PICTURE)
 
-    edit = served.make(**PICTURE | {"task": "edit"}, first_image_path=_small_picture())
+    edit = served.make(**PICTURE | {"task": kind}, first_image_path=_small_picture())
 
     assert edit.picture == ("PNG", (80, 64))
     assert edit.data != words.data
