@@ -18,6 +18,7 @@ from telefuser_grpc.scheduler.limits import Limits, NoCapacityPolicy
 from telefuser_grpc.scheduler.retention import Persistence, Retention
 from telefuser_grpc.scheduler.service import ServiceFacts
 from telefuser_grpc.server.rest.bodies import ErrorFormat
+from telefuser_grpc.server.rest.forms import FILE_FIELDS
 from telefuser_grpc.server.wan.files import FOLDER as WAN_FOLDER
 from telefuser_grpc.telemetry.gpu import GpuReader, no_gpus
 from telefuser_grpc.telemetry.gpus import machine_gpus
@@ -35,8 +36,6 @@ SUBMISSION_SECONDS = 10.0
 IDLE_MARGIN_SECONDS = 60.0
 WAN_TOGETHER = 2
 """The tasks that the interface of Wan2.1 promises to run at once, at most."""
-FORM_FILES = 7
-"""The files that a form may hold, each as large as an input may be."""
 
 
 def pipeline_file(settings: Settings) -> Path:
@@ -214,7 +213,7 @@ def gateway_options(
         service_name=f"{settings.service_name}-gateway",
         access_log=settings.access_log,
         max_json_body_bytes=_max_body_bytes(settings),
-        max_upload_bytes=FORM_FILES * settings.max_file_size + MEBIBYTE,
+        max_upload_bytes=len(FILE_FIELDS) * settings.max_file_size + MEBIBYTE,
         long_rpc_timeout_seconds=max(defaults.long_rpc_timeout_seconds, settings.task_timeout),
         stream_idle_timeout_seconds=max(
             defaults.stream_idle_timeout_seconds, settings.task_timeout + IDLE_MARGIN_SECONDS
