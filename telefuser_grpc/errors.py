@@ -12,16 +12,20 @@
     │  ├─ InputRejected          media that cannot be used
     │  │  ├─ UploadTooLarge
     │  │  └─ UrlNotAccessible
+    │  ├─ SessionRejected · OfferRejected
     │  └─ InvalidPageToken
     ├─ NotFound
-    │  ├─ TaskNotFound · ArtifactNotFound · UploadNotFound
+    │  ├─ TaskNotFound · ArtifactNotFound · UploadNotFound · SessionNotFound
     ├─ Unauthenticated · AccessDenied · ChecksumMismatch · OffsetOutOfRange
     ├─ Conflict
     │  ├─ TaskAlreadyExists · RequestIdReused · TaskNotEnded
+    │  ├─ SessionConflict · SessionAlreadyExists
     ├─ Exhausted               comes back later, or with more room
-    │  ├─ QueueFull · StorageFull · NoCapacity
+    │  ├─ QueueFull · StorageFull · NoCapacity · SessionLimitReached
     ├─ Unavailable
-    │  ├─ PipelineNotReady · ShuttingDown
+    │  ├─ PipelineNotReady · ShuttingDown · StreamNotRunning
+    ├─ WebRtcNotInstalled      this server never will
+    ├─ SessionFailed           why a session ended before its client or its pipeline wished
     └─ TaskFailed              why a task ended without a result
        ├─ PipelineFailed · OutOfMemory · OutputInvalid
        ├─ TaskTimeout · TaskStalled · ReplicaDied · TaskCancelled · InternalFault
@@ -217,6 +221,22 @@ class InvalidPageToken(InvalidRequest):
         super().__init__(f"page_token {why}", violations=[Violation("page_token", why)])
 
 
+class SessionRejected(InvalidRequest):
+    reason = "SESSION_REJECTED"
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"Session creation failed: {why}")
+
+
+class OfferRejected(InvalidRequest):
+    reason = "OFFER_REJECTED"
+
+    def __init__(self, why: str) -> None:
+        super().__init__(
+            f"SDP negotiation failed: {why}", violations=[Violation("sdp", why, "offer_rejected")]
+        )
+
+
 class NotFound(TeleFuserError):
     code = Code.NOT_FOUND
     http_status = 404
@@ -244,6 +264,13 @@ class UploadNotFound(NotFound):
             f"Upload {upload_id!r} not found; send the file again",
             metadata={"upload_id": upload_id},
         )
+
+
+class SessionNotFound(NotFound):
+    reason = "SESSION_NOT_FOUND"
+
+    def __init__(self, session_id: str, *, kind: str = "Session") -> None:
+        super().__init__(f"{kind} {session_id} not found", metadata={"session_id": session_id})
 
 
 class Unauthenticated(TeleFuserError):
@@ -317,6 +344,24 @@ class TaskNotEnded(Conflict):
         )
 
 
+class SessionConflict(Conflict):
+    code = Code.FAILED_PRECONDITION
+    reason = "SESSION_CONFLICT"
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"Session creation conflict: {why}")
+
+
+class SessionAlreadyExists(Conflict):
+    reason = "SESSION_ALREADY_EXISTS"
+    http_status = 503
+
+    def __init__(self, session_id: str) -> None:
+        super().__init__(
+            f"Session {session_id} already exists", metadata={"session_id": session_id}
+        )
+
+
 class Exhausted(TeleFuserError):
     code = Code.RESOURCE_EXHAUSTED
     http_status = 503
@@ -346,6 +391,14 @@ class NoCapacity(Exhausted):
         super().__init__("No inference capacity: all pipeline replicas are dead")
 
 
+class SessionLimitReached(Exhausted):
+    reason = "SESSION_LIMIT_REACHED"
+    retry_after_seconds = 5.0
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"Max WebRTC sessions ({limit}) reached", metadata={"limit": str(limit)})
+
+
 class Unavailable(TeleFuserError):
     code = Code.UNAVAILABLE
     http_status = 503
@@ -364,6 +417,29 @@ class ShuttingDown(Unavailable):
 
     def __init__(self) -> None:
         super().__init__("The server is stopping; send the request again to its successor")
+
+
+class StreamNotRunning(Unavailable):
+    reason = "STREAM_NOT_RUNNING"
+
+    def __init__(self) -> None:
+        super().__init__("Stream service is not running")
+
+
+class WebRtcNotInstalled(TeleFuserError):
+    code = Code.UNAVAILABLE
+    reason = "WEBRTC_NOT_INSTALLED"
+    http_status = 503
+
+    def __init__(self) -> None:
+        super().__init__(
+            "WebRTC is not installed on this server; its operator installs telefuser-grpc[webrtc]"
+        )
+
+
+class SessionFailed(TeleFuserError):
+    code = Code.ABORTED
+    reason = "SESSION_FAILED"
 
 
 class TaskFailed(TeleFuserError):

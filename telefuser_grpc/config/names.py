@@ -34,16 +34,6 @@ WITHOUT_EFFECT = frozenset(
         "METRICS_PATH",
         "PROCESSING_LOCK_TIMEOUT",
         "RATE_LIMIT_PATHS",
-        "STUN_SERVERS",
-        "TURN_CREDENTIAL",
-        "TURN_SERVER",
-        "TURN_USERNAME",
-        "WEBRTC_DATA_CHANNEL_TIMEOUT_SECONDS",
-        "WEBRTC_DISCONNECTED_GRACE_SECONDS",
-        "WEBRTC_MAX_SESSIONS",
-        "WEBRTC_VIDEO_BITRATE",
-        "WEBRTC_VIDEO_BUFFER_SECONDS",
-        "WEBRTC_VIDEO_CODEC",
     }
 )
 # What Kubernetes gives every container beside a Service that is called `telefuser`.

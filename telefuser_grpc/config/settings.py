@@ -3,7 +3,15 @@
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, FilePath, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    FilePath,
+    SecretStr,
+    field_validator,
+    model_validator,
+)
 
 from telefuser_grpc.config.values import (
     ApiKeys,
@@ -26,6 +34,7 @@ from telefuser_grpc.config.values import (
     Seconds,
     SecurityLevel,
     StepCache,
+    VideoCodec,
     Word,
     Words,
 )
@@ -122,6 +131,29 @@ class _Inputs(BaseModel):
     ssl_cert_path: FilePath | None = Field(None, description="Certificates to trust besides")
 
 
+class _Sessions(BaseModel):
+    webrtc_max_sessions: int = Field(10, ge=1, le=100, description="Sessions that are open at once")
+    webrtc_video_codec: VideoCodec = Field("H264", description="Codec that is offered first")
+    webrtc_video_bitrate: int = Field(
+        8_000_000, ge=500_000, le=50_000_000, description="Bits per second of a session's video"
+    )
+    webrtc_video_buffer_seconds: float = Field(
+        1.0, ge=0.1, le=10, description="Seconds of video that wait; older frames are dropped"
+    )
+    webrtc_data_channel_timeout_seconds: float = Field(
+        10.0, gt=0, le=120, description="Seconds for a client to open its data channel"
+    )
+    webrtc_disconnected_grace_seconds: float = Field(
+        5.0, ge=0, le=120, description="Seconds for a lost connection to come back"
+    )
+    stun_servers: Words = Field(
+        ("stun:stun.l.google.com:19302",), description="Servers that tell our public address"
+    )
+    turn_server: str | None = Field(None, description="Server that relays media where nothing else")
+    turn_username: str | None = Field(None, description="Name at the relay")
+    turn_credential: SecretStr | None = Field(None, description="Password at the relay")
+
+
 class _Storage(BaseModel):
     cache_dir: Path = Field(Path("work_dirs/server_cache"), description="Tasks and their files")
     cleanup_keep_count: int = Field(
@@ -198,6 +230,7 @@ class Settings(
     _Telemetry,
     _Security,
     _Storage,
+    _Sessions,
     _Inputs,
     _Tasks,
     _RateLimit,

@@ -129,3 +129,4 @@ Parallel = Annotated[Literal["spread", "context"], BeforeValidator(_lower)]
 StepCache = Annotated[
     Literal["none", "first_block", "taylorseer", "pyramid"], BeforeValidator(_lower)
 ]
+VideoCodec = Annotated[Literal["H264", "VP8"], BeforeValidator(_upper)]

@@ -1,0 +1,1 @@
+"""Sessions over WebRTC: negotiation, tracks and the data channel of one connection each."""
