@@ -5,6 +5,7 @@ import pkgutil
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import StrEnum
 
 from google.api import annotations_pb2, http_pb2
 from google.protobuf.descriptor import FileDescriptor, MethodDescriptor
@@ -13,9 +14,32 @@ from google.rpc import error_details_pb2
 
 from telefuser_grpc import _gen
 
+_SESSIONS = frozenset(
+    {"telefuser.v1.SessionService", "telefuser.rest.v1.RestStreamService"},
+)
+_BESIDE_SESSIONS = frozenset(
+    {
+        "telefuser.v1.SystemService",
+        "telefuser.rest.v1.RestSystemService",
+        "telefuser.rest.v1.RestDocsService",
+    }
+)
 _VERBS = ("get", "put", "post", "delete", "patch")
 _VARIABLE = re.compile(r"\{[^}=]+(?:=([^}]*))?\}")
 _WILDCARD = re.compile(r"\*\*|\*")
+
+
+class Face(StrEnum):
+    """What a server is for: it has the services of one face, and no other path."""
+
+    TASKS = "tasks"
+    SESSIONS = "sessions"
+
+    def has(self, service: str) -> bool:
+        """Tells whether a service belongs to it."""
+        if self is Face.SESSIONS:
+            return service in _SESSIONS or service in _BESIDE_SESSIONS
+        return service not in _SESSIONS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,22 +82,23 @@ def descriptor_set() -> FileDescriptorSet:
     return described
 
 
-def http_routes() -> list[HttpRoute]:
-    """Lists the bindings of every RPC that has an HTTP rule."""
+def http_routes(face: Face = Face.TASKS) -> list[HttpRoute]:
+    """Lists the bindings of every RPC of a face that has an HTTP rule."""
     return [
         route
-        for method in rpc_methods()
+        for method in rpc_methods(face)
         if method.GetOptions().HasExtension(annotations_pb2.http)
         for route in _routes(method, method.GetOptions().Extensions[annotations_pb2.http])
     ]
 
 
-def rpc_methods() -> list[MethodDescriptor]:
-    """Lists every RPC of the generated protos."""
+def rpc_methods(face: Face = Face.TASKS) -> list[MethodDescriptor]:
+    """Lists every RPC of a face, of the generated protos."""
     return [
         method
         for file in _generated_files()
         for service in file.services_by_name.values()
+        if face.has(service.full_name)
         for method in service.methods
     ]
 

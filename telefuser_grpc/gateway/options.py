@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from telefuser_grpc.domain.api_key import ApiKey
+from telefuser_grpc.gateway.descriptors import Face
 
 MEBIBYTE = 1024 * 1024
 
@@ -33,9 +34,10 @@ class GatewayOptions:
 
     Attributes:
         upstream: The gRPC server: an absolute path of a UNIX socket, or `host:port`.
+        face: What the server is for.
         host: The address to listen on: an IP address, or a name that has one.
         port: The port to listen on; 0 lets `Gateway` choose a free one.
-        ui_port: Where it listens too, for people: then `/` leads to the page that makes videos.
+        ui_port: Where it listens too, for people: then `/` leads to a page that uses the service.
         artifact_root: Where the artifacts lie, if gateway and server share that file system. With
             None files are streamed by the server.
         admin_socket: Envoy's admin interface; a relative path is one in Envoy's working folder.
@@ -60,6 +62,7 @@ class GatewayOptions:
     """
 
     upstream: str
+    face: Face = Face.TASKS
     host: str = "127.0.0.1"
     port: int = 8000
     ui_port: int | None = None

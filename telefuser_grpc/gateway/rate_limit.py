@@ -30,6 +30,8 @@ _EXPENSIVE_CALLS = frozenset(
         "/telefuser.v1.TaskService/CreateTask",
         "/telefuser.v1.ArtifactService/UploadInput",
         "/telefuser.v1.ArtifactService/DownloadArtifact",
+        "/telefuser.v1.SessionService/Interact",
+        "/telefuser.v1.SessionService/OfferSession",
     }
 )
 _CLIENT = {"masked_remote_address": {"v4_prefix_mask_len": 32, "v6_prefix_mask_len": 64}}

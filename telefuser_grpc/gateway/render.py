@@ -134,7 +134,7 @@ def _connection_manager(manager: Config, options: GatewayOptions) -> None:
     else:
         manager["tracing"]["provider"]["typed_config"]["service_name"] = options.service_name
     host = manager["route_config"]["virtual_hosts"][0]
-    host["routes"] = routing_table(http_routes(), rpc_methods(), options)
+    host["routes"] = routing_table(http_routes(options.face), rpc_methods(options.face), options)
     settings = host["typed_per_filter_config"]
     settings["envoy.filters.http.lua"]["filter_context"] = _told_to_script(options)
     if options.cors_origins:
@@ -167,7 +167,7 @@ def _filters(manager: Config, options: GatewayOptions) -> None:
     if options.rate_limit is not None:
         settings[_RATE_LIMIT]["descriptors"] = descriptors(options.rate_limit)
     transcoder = settings["envoy.filters.http.grpc_json_transcoder"]
-    transcoder["services"] = sorted({each.service for each in http_routes()})
+    transcoder["services"] = sorted({each.service for each in http_routes(options.face)})
     transcoder["max_request_body_size"] = options.max_json_body_bytes
     transcoder["max_response_body_size"] = options.max_response_body_bytes
     if options.artifact_root is not None:

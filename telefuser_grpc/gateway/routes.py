@@ -12,13 +12,16 @@ from typing import Any
 
 from google.protobuf.descriptor import MethodDescriptor
 
-from telefuser_grpc.gateway.descriptors import HttpRoute
+from telefuser_grpc.gateway.descriptors import Face, HttpRoute
 from telefuser_grpc.gateway.keys import FILTER, is_public
 from telefuser_grpc.gateway.options import GatewayOptions
 from telefuser_grpc.gateway.rate_limit import Bucket, call_bucket, call_limits, rest_limits
 
 CLUSTER = "server"
-UI_PAGE = "/docs/assets/studio.html"
+UI_PAGES = {
+    Face.TASKS: "/docs/assets/studio.html",
+    Face.SESSIONS: "/docs/assets/session.html",
+}
 INTERNAL_SERVICE = "envoy.service.auth.v3.Authorization"
 
 _FILTER_CONFIG = "type.googleapis.com/envoy.config.route.v3.FilterConfig"
@@ -150,12 +153,12 @@ def _unlimited(options: GatewayOptions) -> Route:
 
 
 def _home(options: GatewayOptions) -> Route:
-    """Leads who looks for a page to the one that makes videos."""
+    """Leads who looks for a page to the one for people."""
     keyless = {FILTER: _off()} if options.api_keys else {}
     return {
         "name": "home",
         "match": {"path": "/"},
-        "redirect": {"path_redirect": UI_PAGE, "response_code": "FOUND"},
+        "redirect": {"path_redirect": UI_PAGES[options.face], "response_code": "FOUND"},
         "typed_per_filter_config": {_TRANSCODER: _off()} | keyless,
     }
 

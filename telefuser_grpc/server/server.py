@@ -1,13 +1,10 @@
-"""The gRPC server: every service behind one port or socket."""
+"""The gRPC server of tasks: every service of theirs behind one port or socket."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import grpc
-from grpc_channelz.v1 import channelz
-from grpc_health.v1 import health, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
 
 from telefuser_grpc._gen.envoy.service.auth.v3 import external_auth_pb2_grpc
 from telefuser_grpc._gen.image_to_video.v1 import (
@@ -34,7 +31,6 @@ from telefuser_grpc._gen.telefuser.v1 import (
     task_service_pb2_grpc,
 )
 from telefuser_grpc._gen.wan.v1 import wan_service_pb2, wan_service_pb2_grpc
-from telefuser_grpc.errors import TeleFuserError
 from telefuser_grpc.scheduler.admission import Admission
 from telefuser_grpc.scheduler.desk import Desk
 from telefuser_grpc.scheduler.library import Library
@@ -46,9 +42,9 @@ from telefuser_grpc.server.image_to_video.errors import generation_wording
 from telefuser_grpc.server.image_to_video.files import file_place as generation_file_place
 from telefuser_grpc.server.image_to_video.memory import DeviceMemory
 from telefuser_grpc.server.image_to_video.servicer import GenerationServicer
-from telefuser_grpc.server.interceptors.boundary import Boundary
 from telefuser_grpc.server.interceptors.keys import KeyCheck
 from telefuser_grpc.server.links import Links
+from telefuser_grpc.server.listener import Listener
 from telefuser_grpc.server.openai.absent import Absent
 from telefuser_grpc.server.openai.errors import (
     IMAGE_NAMES,
@@ -84,15 +80,6 @@ MODULES = (
     wan_service_pb2,
     generation_service_pb2,
 )
-MAX_METADATA_BYTES = 128 * 1024
-OPTIONS = (
-    ("grpc.so_reuseport", 0),  # a second server on the port must fail, not share it
-    ("grpc.http2.min_ping_interval_without_data_ms", 10_000),  # clients watch quiet streams
-    ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
-    # What the gateway takes (60 KiB, and it copies the path) is answered here, in words.
-    ("grpc.max_metadata_size", MAX_METADATA_BYTES),
-    ("grpc.absolute_max_metadata_size", MAX_METADATA_BYTES),
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,13 +95,6 @@ class UseCases:
     metrics_json: Callable[[], Mapping[str, Any]] | None = None
     wan: WanParts | None = None
     memory: DeviceMemory = field(default_factory=lambda: DeviceMemory(lambda: ()))
-
-
-class AddressInUse(TeleFuserError):
-    """The server cannot listen where it was told to."""
-
-    def __init__(self, address: str) -> None:
-        super().__init__(f"cannot listen on {address}: it is in use; choose another --port")
 
 
 class Server:
@@ -133,7 +113,6 @@ class Server:
         serves_openai: bool = True,
         kept_seconds: float = 0.0,
     ) -> None:
-        self._address = address
         documented = documented_wording(error_format)
         self._links = links or Links()
         self._serves_openai = serves_openai
@@ -141,32 +120,24 @@ class Server:
         self._enter_file = keys.enter_file if keys else everybody
         self._max_message_bytes = max_message_bytes
         self._wordings = Wordings(documented, _other_wordings(documented))
-        limits = [
-            ("grpc.max_receive_message_length", max_message_bytes),
-            ("grpc.max_send_message_length", max_message_bytes),
-        ]
-        self._server = grpc.aio.server(
-            interceptors=[*interceptors, Boundary(self._wordings), *([keys] if keys else [])],
-            options=[*OPTIONS, *limits],
+        self._listener = Listener(
+            address,
+            self._wordings,
+            max_message_bytes=max_message_bytes,
+            interceptors=interceptors,
+            keys=keys,
         )
-        _find_methods_by_name(self._server)
-        self._health = health.aio.HealthServicer()
+        self._server = self._listener.grpc
         self._add_own_services(use_cases)
-        self._add_standard_services()
+        self._listener.describe(self._modules())
 
     async def start(self) -> int:
         """Begins to listen and returns the port, 0 for a socket. Raises AddressInUse."""
-        try:
-            port = self._server.add_insecure_port(self._address)
-        except RuntimeError:
-            raise AddressInUse(self._address) from None
-        await self._server.start()
-        return 0 if self._address.startswith("unix:") else port
+        return await self._listener.start()
 
     async def stop(self, grace_seconds: float) -> None:
         """Refuses new calls, lets the current ones end within the grace, then cuts them."""
-        await self._health.enter_graceful_shutdown()
-        await self._server.stop(grace_seconds)
+        await self._listener.stop(grace_seconds)
 
     def _add_own_services(self, use: UseCases) -> None:
         server = self._server
@@ -275,23 +246,8 @@ class Server:
             videos.place(self._wordings.of("/openai.v1.VideoService/")),
         ]
 
-    def _add_standard_services(self) -> None:
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        channelz.add_channelz_servicer(self._server)
-        modules = (*MODULES, *((video_service_pb2, *IMAGE_MODULES) if self._serves_openai else ()))
-        own = [name for module in modules for name in service_names(module)]
-        reflection.enable_server_reflection(
-            [*own, health.SERVICE_NAME, reflection.SERVICE_NAME], self._server
-        )
-
-
-def _find_methods_by_name(server: grpc.aio.Server) -> None:
-    """Leaves methods that are added from now on to be found when they are called.
-
-    For each one registered ahead, as generated code does besides, grpc.aio waits in a task of its
-    own, and at each call begins all of these waits anew.
-    """
-    server.add_registered_method_handlers = lambda *_: None  # type: ignore[method-assign] # no option
+    def _modules(self) -> tuple[Any, ...]:
+        return (*MODULES, *((video_service_pb2, *IMAGE_MODULES) if self._serves_openai else ()))
 
 
 def _other_wordings(documented: Wording) -> dict[str, Wording]:
@@ -303,11 +259,6 @@ def _other_wordings(documented: Wording) -> dict[str, Wording]:
         "/wan.": wan_wording,
         "/image_to_video.": generation_wording,
     }
-
-
-def service_names(module: Any) -> list[str]:
-    """Returns the full names of the services that a generated module describes."""
-    return [each.full_name for each in module.DESCRIPTOR.services_by_name.values()]
 
 
 def _openapi(*, serves_openai: bool) -> dict[str, Any]:

@@ -45,7 +45,7 @@ def routes_of_tomorrow() -> Iterator[None]:
         path_template="/v1/videos",
     )
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(render, "http_routes", lambda: [*http_routes(), video])
+        patch.setattr(render, "http_routes", lambda face: [*http_routes(face), video])
         yield
 
 

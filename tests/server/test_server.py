@@ -11,7 +11,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from telefuser_grpc._gen.telefuser.v1 import system_service_pb2 as pb
 from telefuser_grpc._gen.telefuser.v1 import task_service_pb2
-from telefuser_grpc.server.server import AddressInUse, Server
+from telefuser_grpc.server.listener import AddressInUse
+from telefuser_grpc.server.server import Server
 from tests.fakes.replicas import Script
 from tests.server.backend import MAX_MESSAGE_BYTES, Backend, create_request
 
