@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator, Mapping
 from typing import Any, Protocol
 
+from telefuser_grpc.domain.replica import ReplicaStatus
 from telefuser_grpc.domain.session import Chunk, ClientMessage, CloseCause, StreamFacts
 
 
@@ -15,6 +16,10 @@ class StreamHost(Protocol):
     @property
     def facts(self) -> StreamFacts:
         """What was loaded. Raises StreamNotRunning."""
+        ...
+
+    def status(self) -> ReplicaStatus:
+        """Returns the state of the process; `task_ids` are the sessions that it runs."""
         ...
 
     async def create(self, config: Mapping[str, Any]) -> str:
