@@ -8,6 +8,7 @@ import structlog
 from telefuser_grpc.config import ConfigError, Settings, not_found, served_file
 from telefuser_grpc.domain.api_key import ApiKey
 from telefuser_grpc.domain.contract import Enforcement
+from telefuser_grpc.gateway.descriptors import Face
 from telefuser_grpc.gateway.options import GatewayOptions, RateLimit
 from telefuser_grpc.media.downloads import DownloadLimits, Downloads
 from telefuser_grpc.media.inputs import LocalMediaInputs
@@ -195,16 +196,22 @@ def max_message_bytes(settings: Settings) -> int:
 
 
 def gateway_options(
-    settings: Settings, *, upstream: str, root: Path, keys: tuple[ApiKey, ...]
+    settings: Settings,
+    *,
+    upstream: str,
+    root: Path,
+    keys: tuple[ApiKey, ...],
+    face: Face = Face.TASKS,
 ) -> GatewayOptions:
     """Returns the options of the gateway beside the server, whose limits end a call first."""
     defaults = GatewayOptions(upstream=upstream)
     return GatewayOptions(
         upstream=upstream,
+        face=face,
         host=settings.host,
         port=settings.port,
         ui_port=settings.ui_port,
-        artifact_root=root,
+        artifact_root=root if face is Face.TASKS else None,
         api_keys=keys,
         rate_limit=_rate_limit(settings),
         trusted_proxies=1 if settings.trust_forwarded_for else 0,

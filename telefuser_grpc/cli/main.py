@@ -15,6 +15,7 @@ from telefuser_grpc.cli.output import print_error
 from telefuser_grpc.cli.pipelines import pipelines
 from telefuser_grpc.cli.scan import scan
 from telefuser_grpc.cli.serve import serve
+from telefuser_grpc.cli.stream_serve import stream_serve
 from telefuser_grpc.cli.tasks import (
     cancel,
     download,
@@ -84,6 +85,7 @@ def _options(
 
 app.command(rich_help_panel=SERVING)(demo)
 app.command(rich_help_panel=SERVING)(serve)
+app.command(rich_help_panel=SERVING)(stream_serve)
 app.command(rich_help_panel=SERVING)(pipelines)
 app.command(rich_help_panel=SERVING)(new_pipeline)
 app.command(rich_help_panel=SERVING)(validate)

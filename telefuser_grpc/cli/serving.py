@@ -1,5 +1,6 @@
-"""What `telefuser serve` does with its options: reads the settings, checks the file, runs."""
+"""What `serve` and `stream-serve` do with their options: read settings, check the file, run."""
 
+import importlib
 import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -24,15 +25,22 @@ logger = structlog.get_logger()
 
 
 def start(
-    explicit: Mapping[str, Any], *, ineffective: Sequence[str], skip_validation: bool
+    explicit: Mapping[str, Any],
+    *,
+    skip_validation: bool,
+    ineffective: Sequence[str] = (),
+    serves: str = "service",
+    defaults: Mapping[str, Any] | None = None,
 ) -> NoReturn:
-    """Runs the service, and ends the command with its code.
+    """Runs a service, and ends the command with its code.
 
     Args:
         explicit: The settings that options give; None is not given.
         ineffective: The options that were given and do nothing.
+        serves: The module of `telefuser_grpc.app` that runs it.
+        defaults: The settings of this command where nobody gives them.
     """
-    loaded = _load(explicit)
+    loaded = _load(explicit, defaults)
     settings = loaded.settings
     if skip_validation:  # the metadata says what was done, not what was meant
         settings = settings.model_copy(update={"security_level": "NONE"})
@@ -42,11 +50,10 @@ def start(
     path = _pipeline_file(settings)
     with ThreadPoolExecutor(1) as thread:  # the check is a process of its own: import meanwhile
         check = None if skip_validation else thread.submit(_check, path, settings)
-        from telefuser_grpc.app import serve
-
+        app = importlib.import_module(f"telefuser_grpc.app.{serves}")
         if check:
             check.result()
-    raise typer.Exit(serve(settings))
+    raise typer.Exit(app.serve(settings))
 
 
 def report(explicit: Mapping[str, Any]) -> NoReturn:
@@ -59,9 +66,9 @@ def report(explicit: Mapping[str, Any]) -> NoReturn:
     raise typer.Exit(0 if found.is_safe else 1)
 
 
-def _load(explicit: Mapping[str, Any]) -> Loaded:
+def _load(explicit: Mapping[str, Any], defaults: Mapping[str, Any] | None = None) -> Loaded:
     try:
-        return load(explicit)
+        return load(explicit, defaults=defaults)
     except ConfigError as error:
         fail(str(error))
 

@@ -15,6 +15,7 @@ FAMILIES: Mapping[str, tuple[str, str]] = {  # how words of a path begin: what d
     "s2v": ("speech-to-video", "wan22_animate_14b, which follows a film of a speaker"),
     "longcat": ("LongCat-Video", "skyreels_v2, where text, a picture or a clip goes on"),
     "flashvsr": ("FlashVSR", "kandinsky6_sr_vsr, which scales clips up"),
+    "lingbot": ("LingBot-World", "stream_sana_wm, a world that is walked with the same keys"),
 }
 
 

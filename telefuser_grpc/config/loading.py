@@ -52,10 +52,14 @@ def load_settings(**explicit: Any) -> Settings:
 def load(
     explicit: Mapping[str, Any] | None = None,
     *,
+    defaults: Mapping[str, Any] | None = None,
     environment: Mapping[str, str] = os.environ,
     folder: Path | None = None,
 ) -> Loaded:
     """Reads the settings: the explicit ones, the environment, a named file, `.env` of a folder.
+
+    Args:
+        defaults: What holds where none of them says otherwise, in place of the usual.
 
     Raises:
         ConfigError: A value makes no sense, or a file cannot be read.
@@ -63,7 +67,7 @@ def load(
     flags = {name: value for name, value in (explicit or {}).items() if value is not None}
     layers = read_layers(environment, folder or Path())
     given = pick(layers)
-    values = {field: each.value for field, each in given.items()} | flags
+    values = {**(defaults or {}), **{field: each.value for field, each in given.items()}, **flags}
     sources = {field: str(each) for field, each in given.items()}
     sources |= {field: _flag(field) for field in flags}
     try:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import structlog
 
-from telefuser_grpc import app
+from telefuser_grpc.app import service
 from telefuser_grpc.cli import serving
 from telefuser_grpc.cli.options import Kind
 from telefuser_grpc.config import Settings, served_file
@@ -46,7 +46,7 @@ def started(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Settings]:
         settings.append(given)
         return 3
 
-    monkeypatch.setattr(app, "serve", serve)
+    monkeypatch.setattr(service, "serve", serve)
     (tmp_path / "p.py").write_text("")
     monkeypatch.chdir(tmp_path)
     return settings
