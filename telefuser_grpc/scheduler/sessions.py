@@ -27,7 +27,7 @@ class Connect(Protocol):
     """Answers the offer of a WebRTC connection."""
 
     async def __call__(
-        self, sdp: str, *, session_id: str, mode: StreamMode, fps: float
+        self, offer_sdp: str, /, *, session_id: str, mode: StreamMode, fps: float
     ) -> tuple[Peer, str]:
         """Returns the connection and the answer to the offer.
 
@@ -55,7 +55,6 @@ class Sessions:
     Args:
         limit: How many may be open or about to be.
         close_seconds: How long each step of a session's end may take.
-        connect: Answers offers; None where the server cannot.
     """
 
     def __init__(
@@ -64,13 +63,11 @@ class Sessions:
         *,
         limit: int,
         close_seconds: float = CLOSE_SECONDS,
-        connect: Connect | None = None,
     ) -> None:
         self.limit = limit
         self.is_closing = False
         self._host = host
         self._close_seconds = close_seconds
-        self._connect = connect
         self._lives: dict[str, Life] = {}
 
     async def __aenter__(self) -> Self:
@@ -84,16 +81,19 @@ class Sessions:
         """Who speaks in sessions. Raises StreamNotRunning."""
         return self._host.facts.mode
 
-    async def offer(self, opening: Opening, sdp: str) -> Answer:
+    async def offer(self, opening: Opening, sdp: str, connect: Connect | None) -> Answer:
         """Opens a session over WebRTC and returns the answer to the client's offer.
+
+        Args:
+            connect: Answers offers; None where the server cannot.
 
         Raises:
             InvalidFields, OfferRejected, SessionRejected, SessionConflict, SessionAlreadyExists,
             SessionLimitReached, StreamNotRunning, ShuttingDown, WebRtcNotInstalled
         """
-        connect, answers = self._connect, list[str]()
         if connect is None:
             raise WebRtcNotInstalled
+        answers: list[str] = []
 
         async def negotiate(life: Life) -> Peer:
             peer, answer = await connect(
