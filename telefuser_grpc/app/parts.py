@@ -66,17 +66,6 @@ def pool(settings: Settings, pipeline: Path) -> LocalReplicaPool:
         replicas=settings.num_replicas,
         environment=os.environ,
     )
-    telemetry = ReplicaTelemetry(
-        log_format=settings.log_format,
-        log_level=settings.log_level,
-        log_sink=settings.log_sink,
-        log_file=str(settings.log_file.absolute()) if settings.log_file else "",
-        log_syslog_host=settings.log_syslog_host,
-        log_syslog_port=settings.log_syslog_port,
-        log_syslog_facility=settings.log_syslog_facility,
-        trace_endpoint=settings.otlp_endpoint,
-        service_name=settings.service_name,
-    )
     return LocalReplicaPool(
         pipeline,
         task=settings.task,
@@ -90,13 +79,29 @@ def pool(settings: Settings, pipeline: Path) -> LocalReplicaPool:
         max_tasks_per_replica=settings.max_tasks_per_replica,
         replica_max_rss_bytes=settings.replica_max_rss_bytes,
         warmup=settings.warmup,
-        options=_model_options(settings),
+        options=model_options(settings),
         temporary=settings.cache_dir.absolute() / "replicas",
-        command=(*COMMAND, telemetry.argument),
+        command=(*COMMAND, replica_telemetry(settings).argument),
     )
 
 
-def _model_options(settings: Settings) -> ModelOptions:
+def replica_telemetry(settings: Settings) -> ReplicaTelemetry:
+    """Returns how a replica logs and traces."""
+    return ReplicaTelemetry(
+        log_format=settings.log_format,
+        log_level=settings.log_level,
+        log_sink=settings.log_sink,
+        log_file=str(settings.log_file.absolute()) if settings.log_file else "",
+        log_syslog_host=settings.log_syslog_host,
+        log_syslog_port=settings.log_syslog_port,
+        log_syslog_facility=settings.log_syslog_facility,
+        trace_endpoint=settings.otlp_endpoint,
+        service_name=settings.service_name,
+    )
+
+
+def model_options(settings: Settings) -> ModelOptions:
+    """Returns how a replica loads its model."""
     return ModelOptions(
         model=settings.model,
         models_folder=str(settings.models_folder.absolute()) if settings.models_folder else "",

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from prometheus_client.core import GaugeMetricFamily
 
 from telefuser_grpc.domain.replica import ReplicaState, ReplicaStatus
+from telefuser_grpc.domain.session import StreamMode
 from telefuser_grpc.domain.task import TaskState
 from telefuser_grpc.telemetry.gpu import GpuReader, GpuReading
 
@@ -92,6 +93,23 @@ class LiveGauges:
         for replica, ratio in self.progress().items():
             family.add_metric([str(replica)], ratio)
         return family
+
+
+@dataclass(frozen=True, slots=True)
+class SessionGauge:
+    """Collects how many sessions are open."""
+
+    counts: Callable[[], Mapping[StreamMode, int]]
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """Reads them now."""
+        family = GaugeMetricFamily(
+            "telefuser_stream_sessions", "Number of sessions that are open", labels=["mode"]
+        )
+        counts = self.counts()
+        for mode in StreamMode:
+            family.add_metric([mode], counts.get(mode, 0))
+        yield family
 
 
 def _of_gpus(readings: Sequence[GpuReading]) -> Iterator[GaugeMetricFamily]:

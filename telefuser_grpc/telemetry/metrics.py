@@ -7,10 +7,11 @@ from typing import Any
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, CollectorRegistry, disable_created_metrics
 
 from telefuser_grpc.domain.replica import ReplicaStatus
+from telefuser_grpc.domain.session import StreamMode
 from telefuser_grpc.domain.task import Progress, Task, TaskState
 from telefuser_grpc.telemetry.call_metrics import HttpMetrics, RpcMetrics
 from telefuser_grpc.telemetry.exposition import exposition
-from telefuser_grpc.telemetry.gauges import LiveGauges, QueueSizes
+from telefuser_grpc.telemetry.gauges import LiveGauges, QueueSizes, SessionGauge
 from telefuser_grpc.telemetry.gpu import GpuReader, no_gpus
 from telefuser_grpc.telemetry.replica_progress import ReplicaProgress
 from telefuser_grpc.telemetry.stage_metrics import StageMetrics
@@ -24,6 +25,7 @@ class Metrics:
         counts: Tells how many tasks are in each state.
         replicas: Tells every replica's state.
         gpus: Reads the GPUs.
+        sessions: Tells how many sessions of each mode are open, where sessions are served.
     """
 
     content_type = CONTENT_TYPE_PLAIN_0_0_4
@@ -35,6 +37,7 @@ class Metrics:
         counts: Callable[[], Mapping[TaskState, int]],
         replicas: Callable[[], Sequence[ReplicaStatus]],
         gpus: GpuReader = no_gpus,
+        sessions: Callable[[], Mapping[StreamMode, int]] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call] # is without annotations
@@ -53,6 +56,8 @@ class Metrics:
                 gpus=gpus,
             )
         )
+        if sessions is not None:
+            self._registry.register(SessionGauge(sessions))
         self._tasks = TaskMetrics(self._registry)
         self._http = HttpMetrics(self._registry)
         self._rpcs = RpcMetrics(self._registry)

@@ -96,13 +96,16 @@ class RestSystemServicer(RestSystemServiceServicer):
 
     def _health(self, status: str) -> dict[str, Any]:
         is_ready = self._service.is_ready
-        return {
-            "status": status,
-            "timestamp": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-            "version": DOCUMENTED_VERSION,
-            "pipeline_ready": is_ready,
-            "ready": is_ready,
-        }
+        return {**health_body(status), "pipeline_ready": is_ready, "ready": is_ready}
+
+
+def health_body(status: str) -> dict[str, Any]:
+    """Writes what every server says of its health."""
+    return {
+        "status": status,
+        "timestamp": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "version": DOCUMENTED_VERSION,
+    }
 
 
 def status_body(service: Service) -> dict[str, Any]:
@@ -125,7 +128,7 @@ def status_body(service: Service) -> dict[str, Any]:
         "effective_max_concurrent_tasks": live,
         "configured_max_concurrent_tasks": service.facts.configured_concurrency,
         "execution_mode": _execution_mode(service),
-        "pool": [_replica(status) for status in service.replicas()],
+        "pool": [replica_body(status) for status in service.replicas()],
     }
 
 
@@ -133,7 +136,7 @@ def metadata_body(service: Service) -> dict[str, Any]:
     """Writes `GET /v1/service/metadata`; parameters keep their order. Raises PipelineNotReady."""
     contract, facts = service.contract, service.facts
     body = {
-        "pipeline_file": _path(facts.pipeline_file),
+        "pipeline_file": path_text(facts.pipeline_file),
         "parallelism": facts.parallelism,
         "task": facts.task or next(iter(contract.tasks)),
         "security_level": facts.security_level,
@@ -155,7 +158,7 @@ def metadata_body(service: Service) -> dict[str, Any]:
     return body
 
 
-def _path(path: str) -> str:
+def path_text(path: str) -> str:
     """Writes a path as documented: a relative one begins with a dot."""
     return path if path.startswith(("/", "./", "../")) else f"./{path}"
 
@@ -164,7 +167,7 @@ def _execution_mode(service: Service) -> str:
     return "concurrent_pipeline_pool" if service.facts.replicas > 1 else "serial_single_pipeline"
 
 
-def _replica(status: ReplicaStatus) -> dict[str, Any]:
+def replica_body(status: ReplicaStatus) -> dict[str, Any]:
     """The documented three keys with the documented words, then ours."""
     documented = "dead" if status.state is ReplicaState.STARTING else str(status.state)
     return {
