@@ -1,12 +1,13 @@
-"""Typed frames over a socket pair: four bytes of length, then JSON.
+"""Typed frames over a socket pair: four bytes of length, then JSON or MessagePack.
 
-JSON keeps integers beyond 64 bits exact, which requests may carry. The end of file means that the
-other side has died.
+JSON keeps integers beyond 64 bits exact, which requests may carry; MessagePack carries bytes as
+they are. The end of file means that the other side has died.
 """
 
 import asyncio
 import socket
 import threading
+from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -15,8 +16,8 @@ from telefuser_grpc.workers.messages import FromReplica, FromServer
 
 LENGTH_BYTES = 4
 FRAME_LIMIT_BYTES = 64 * 2**20
+READ_AHEAD_BYTES = 2**20
 
-F = TypeVar("F")
 S = TypeVar("S")
 R = TypeVar("R")
 
@@ -25,29 +26,55 @@ class ProtocolError(Exception):
     """The other side sent what is no frame."""
 
 
-class ServerChannel:
-    """The server's end, for asyncio."""
+@dataclass(frozen=True, slots=True)
+class Packing:
+    """How frames become bytes."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    encoder: msgspec.json.Encoder | msgspec.msgpack.Encoder
+    decoder: type[msgspec.json.Decoder[Any]] | type[msgspec.msgpack.Decoder[Any]]
+
+
+JSON = Packing(msgspec.json.Encoder(), msgspec.json.Decoder)
+MSGPACK = Packing(msgspec.msgpack.Encoder(), msgspec.msgpack.Decoder)
+
+
+class ServerChannel(Generic[S, R]):
+    """The server's end, for asyncio.
+
+    Args:
+        frames: What the other side sends.
+    """
+
+    def __init__(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        frames: Any,
+        packing: Packing,
+    ) -> None:
         self._reader = reader
         self._writer = writer
-        self._decoder: msgspec.json.Decoder[FromReplica] = msgspec.json.Decoder(FromReplica)
+        self._packing = packing
+        self._decoder = packing.decoder(frames)
 
     @classmethod
-    async def open(cls, end: socket.socket) -> "ServerChannel":
+    async def open(
+        cls, end: socket.socket, frames: Any = FromReplica, packing: Packing = JSON
+    ) -> "ServerChannel[S, R]":
         """Takes over one end of a socket pair."""
-        return cls(*await asyncio.open_connection(sock=end))
+        streams = await asyncio.open_connection(sock=end, limit=READ_AHEAD_BYTES)
+        return cls(*streams, frames, packing)
 
-    def send(self, frame: FromServer) -> None:
+    def send(self, frame: S) -> None:
         """Sends a frame without waiting; to a dead replica it goes nowhere.
 
         Raises:
             ProtocolError: The frame is too large.
         """
         if not self._writer.is_closing():
-            self._writer.write(_pack(frame))
+            self._writer.write(_pack(frame, self._packing))
 
-    async def receive(self) -> FromReplica | None:
+    async def receive(self) -> R | None:
         """Waits for the next frame; None is the end of file.
 
         Raises:
@@ -58,7 +85,8 @@ class ServerChannel:
             body = await self._reader.readexactly(_length(header))
         except (asyncio.IncompleteReadError, ConnectionError):
             return None
-        return _unpack(self._decoder, body)
+        frame: R = _unpack(self._decoder, body)
+        return frame
 
     def close(self) -> None:
         """Closes the end; the other side reads an end of file."""
@@ -72,15 +100,16 @@ class BlockingChannel(Generic[S, R]):
         frames: What the other side sends.
     """
 
-    def __init__(self, end: socket.socket, frames: Any) -> None:
+    def __init__(self, end: socket.socket, frames: Any, packing: Packing = JSON) -> None:
         self._socket = end
         self._file = end.makefile("rb")
         self._sending = threading.Lock()
-        self._decoder: msgspec.json.Decoder[R] = msgspec.json.Decoder(frames)
+        self._packing = packing
+        self._decoder = packing.decoder(frames)
 
     def send(self, frame: S) -> None:
         """Sends a frame."""
-        packed = _pack(frame)
+        packed = _pack(frame, self._packing)
         with self._sending:
             self._socket.sendall(packed)
 
@@ -106,11 +135,14 @@ class ReplicaChannel(BlockingChannel[FromReplica, FromServer]):
         super().__init__(end, FromServer)
 
 
-def _pack(frame: object) -> bytes:
-    body = msgspec.json.encode(frame)
-    if len(body) > FRAME_LIMIT_BYTES:
-        raise ProtocolError(f"a frame of {len(body)} bytes is too large")
-    return len(body).to_bytes(LENGTH_BYTES, "big") + body
+def _pack(frame: object, packing: Packing = JSON) -> bytearray:
+    packed = bytearray(LENGTH_BYTES)
+    packing.encoder.encode_into(frame, packed, LENGTH_BYTES)
+    length = len(packed) - LENGTH_BYTES
+    if length > FRAME_LIMIT_BYTES:
+        raise ProtocolError(f"a frame of {length} bytes is too large")
+    packed[:LENGTH_BYTES] = length.to_bytes(LENGTH_BYTES, "big")
+    return packed
 
 
 def _length(header: bytes) -> int:
@@ -120,7 +152,7 @@ def _length(header: bytes) -> int:
     return length
 
 
-def _unpack(decoder: "msgspec.json.Decoder[F]", body: bytes) -> F:
+def _unpack(decoder: Any, body: bytes) -> Any:
     try:
         return decoder.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

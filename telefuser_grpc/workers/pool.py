@@ -1,7 +1,6 @@
 """Lends replicas, first come, first served."""
 
 import asyncio
-import shutil
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
@@ -14,7 +13,7 @@ from telefuser_grpc.domain.replica import ReplicaStatus
 from telefuser_grpc.errors import NoCapacity
 from telefuser_grpc.pipeline.options import ModelOptions
 from telefuser_grpc.workers.messages import Load
-from telefuser_grpc.workers.process import COMMAND
+from telefuser_grpc.workers.process import COMMAND, empty_folder
 from telefuser_grpc.workers.replica import LocalReplica
 from telefuser_grpc.workers.seat import Orders, Seat
 
@@ -101,7 +100,7 @@ class LocalReplicaPool:
 
     async def __aenter__(self) -> "LocalReplicaPool":
         if self._temporary is not None:
-            await asyncio.to_thread(_empty, self._temporary)
+            await asyncio.to_thread(empty_folder, self._temporary)
         await self._group.__aenter__()
         for seat in self._seats:
             self._group.create_task(seat.keep())
@@ -237,11 +236,6 @@ class LocalReplicaPool:
             turn = self._waiting.popleft()
             if not turn.done():
                 turn.set_exception(NoCapacity())
-
-
-def _empty(folder: Path) -> None:
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
 def _named(numbers: Sequence[int]) -> str:

@@ -3,12 +3,15 @@
 import asyncio
 import contextlib
 import os
+import shutil
 import signal
 import socket
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Generic, TypeVar
 
 from telefuser_grpc.workers.channel import ServerChannel
 from telefuser_grpc.workers.devices import visibility
@@ -19,22 +22,29 @@ REAP_SECONDS = 10.0
 LAST_FRAMES_SECONDS = 1.0
 COMPILED = "TORCHINDUCTOR_CACHE_DIR"
 
+S = TypeVar("S")
+R = TypeVar("R")
 
-class ReplicaProcess:
+
+class ReplicaProcess(Generic[S, R]):
     """A process that leads its own group and has the other end of `channel`."""
 
-    def __init__(self, child: asyncio.subprocess.Process, channel: ServerChannel) -> None:
+    def __init__(self, child: asyncio.subprocess.Process, channel: ServerChannel[S, R]) -> None:
         self.channel = channel
         self._child = child
 
     @classmethod
     async def spawn(
-        cls, command: Sequence[str], environment: Mapping[str, str]
-    ) -> "ReplicaProcess":
+        cls,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        *,
+        connect: Callable[[socket.socket], Awaitable[ServerChannel[S, R]]] = ServerChannel.open,
+    ) -> "ReplicaProcess[S, R]":
         """Starts a command, which is told the number of its socket last. Raises OSError."""
         ours, theirs = socket.socketpair()
         with theirs:
-            channel = await ServerChannel.open(ours)
+            channel = await connect(ours)
             try:
                 child = await asyncio.create_subprocess_exec(
                     *command,
@@ -100,6 +110,22 @@ class ReplicaProcess:
             os.killpg(self._child.pid, signal.SIGKILL)
 
 
+@asynccontextmanager
+async def temporary_folder(parent: Path | None) -> AsyncIterator[str]:
+    """Makes a folder for what a pipeline leaves in temporary files, which goes with its replica."""
+    folder = await asyncio.to_thread(_make_temporary_folder, parent)
+    try:
+        yield folder.name
+    finally:
+        await asyncio.to_thread(folder.cleanup)
+
+
+def empty_folder(folder: Path) -> None:
+    """Makes a folder anew, without what an earlier server has left in it."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
 SECRETS = frozenset({"TELEFUSER_API_KEYS", "TELEFUSER_API_KEYS_FILE"})
 """What the code of a pipeline has no business to read."""
 
@@ -121,3 +147,9 @@ def replica_environment(
     else:
         environment.setdefault("OMP_NUM_THREADS", "1")
     return environment
+
+
+def _make_temporary_folder(parent: Path | None) -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(
+        prefix="telefuser-replica-", dir=parent, ignore_cleanup_errors=True
+    )

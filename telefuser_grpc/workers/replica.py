@@ -23,6 +23,7 @@ from telefuser_grpc.workers.messages import (
     Failed,
     Finished,
     FromReplica,
+    FromServer,
     Load,
     LoadFailed,
     Ping,
@@ -80,7 +81,7 @@ class LocalReplica:
     def __init__(
         self,
         number: int,
-        process: ReplicaProcess,
+        process: ReplicaProcess[FromServer, FromReplica],
         *,
         on_change: Callable[[], None],
         accept: Callable[[PipelineContract], str],

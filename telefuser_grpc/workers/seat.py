@@ -2,9 +2,7 @@
 
 import asyncio
 import os
-import tempfile
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,8 +10,8 @@ import structlog
 
 from telefuser_grpc.domain.contract import PipelineContract
 from telefuser_grpc.domain.replica import ReplicaState, ReplicaStatus
-from telefuser_grpc.workers.messages import Load
-from telefuser_grpc.workers.process import ReplicaProcess, replica_environment
+from telefuser_grpc.workers.messages import FromReplica, FromServer, Load
+from telefuser_grpc.workers.process import ReplicaProcess, replica_environment, temporary_folder
 from telefuser_grpc.workers.replica import LocalReplica
 
 logger = structlog.get_logger()
@@ -128,15 +126,16 @@ class Seat:
         """Starts a replica and returns it when it is dead; None when it could not be started."""
         self._starts += 1
         try:
-            async with _temporary_folder(self._orders.temporary) as folder:
+            async with temporary_folder(self._orders.temporary) as folder:
                 environment = replica_environment(os.environ, self.devices, temporary=folder)
-                process = await ReplicaProcess.spawn(self._orders.command, environment)
-                return await self._live(process)
+                return await self._live(
+                    await ReplicaProcess.spawn(self._orders.command, environment)
+                )
         except OSError as error:
             self.last_error = f"Replica {self.number} cannot be started: {error.strerror}"
             return None
 
-    async def _live(self, process: ReplicaProcess) -> LocalReplica:
+    async def _live(self, process: ReplicaProcess[FromServer, FromReplica]) -> LocalReplica:
         replica = self.replica = LocalReplica(
             self.number,
             process,
@@ -190,19 +189,3 @@ class Seat:
         self.has_given_up = True
         logger.error("replica given up", replica=self.number, why=self.last_error)
         self._on_change()
-
-
-@asynccontextmanager
-async def _temporary_folder(parent: Path | None) -> AsyncIterator[str]:
-    """Makes a folder for what a pipeline leaves in temporary files, which goes with its replica."""
-    folder = await asyncio.to_thread(_make_temporary_folder, parent)
-    try:
-        yield folder.name
-    finally:
-        await asyncio.to_thread(folder.cleanup)
-
-
-def _make_temporary_folder(parent: Path | None) -> tempfile.TemporaryDirectory[str]:
-    return tempfile.TemporaryDirectory(
-        prefix="telefuser-replica-", dir=parent, ignore_cleanup_errors=True
-    )
