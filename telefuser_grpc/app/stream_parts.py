@@ -15,6 +15,7 @@ def stream_facts(settings: Settings, pipeline: Path) -> StreamServiceFacts:
     """Returns what the metadata says of the service itself."""
     return StreamServiceFacts(
         pipeline_file=str(settings.pipe_path or pipeline.name),
+        parallelism=settings.parallelism or 1,
         security_level=settings.security_level,
         video_codec=settings.webrtc_video_codec,
         video_bitrate=settings.webrtc_video_bitrate,

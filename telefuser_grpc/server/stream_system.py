@@ -11,7 +11,7 @@ from telefuser_grpc.server.rpc import Context
 
 
 class StreamSystemServicer(SystemServiceServicer):
-    """Answers `telefuser.v1.SystemService` but for GetMetadata: a stream has no contract."""
+    """Answers `telefuser.v1.SystemService`; there is no contract, and no task."""
 
     def __init__(self, service: StreamService) -> None:
         self._service = service
@@ -36,3 +36,11 @@ class StreamSystemServicer(SystemServiceServicer):
         self, request: pb.GetStatusRequest, context: Context
     ) -> pb.GetStatusResponse:
         return pb.GetStatusResponse(replicas=convert.replicas(self._service.replicas()))
+
+    async def GetMetadata(
+        self, request: pb.GetMetadataRequest, context: Context
+    ) -> pb.GetMetadataResponse:
+        return pb.GetMetadataResponse(
+            replica_count=len(self._service.replicas()),
+            parallelism=self._service.facts.parallelism,
+        )
