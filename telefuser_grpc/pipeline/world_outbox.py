@@ -1,0 +1,101 @@
+"""Messages on their way to a client, who may be slow: what is old gives way to what is new."""
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import suppress
+from typing import Any
+
+SIZE = 4
+VIDEO = frozenset({"chunk", "preview"})
+TERMINAL = frozenset({"error", "done"})
+
+Message = Mapping[str, Any]
+
+
+class Outbox:
+    """Takes messages on any thread, and yields them on one event loop.
+
+    When it is full, a new picture takes the place of the oldest ones, and a new status that of the
+    oldest of its stage; errors and the end always get in.
+    """
+
+    def __init__(self, size: int = SIZE) -> None:
+        self._size = size
+        self._lock = threading.Lock()
+        self._waiting: deque[Message] = deque()
+        self._is_closed = False
+        self._is_read = False
+        self._wake: Callable[[], None] = _nobody
+        self.dropped_videos = 0
+        self.dropped_statuses = 0
+        self.high_watermark = 0
+
+    def put(self, message: Message) -> None:
+        """Adds a message; never waits."""
+        with self._lock:
+            if len(self._waiting) >= self._size and not self._make_room(message):
+                self.dropped_statuses += 1
+                return
+            self._waiting.append(message)
+            self.high_watermark = max(self.high_watermark, len(self._waiting))
+            self._wake()
+
+    def close(self) -> None:
+        """Ends the messages after those that wait."""
+        with self._lock:
+            self._is_closed = True
+            self._wake()
+
+    async def read(self) -> AsyncGenerator[Message, None]:
+        """Yields the messages in their order, once, until the end. Raises ValueError."""
+        there = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        with self._lock:
+            if self._is_read:
+                raise ValueError("the messages of this session are read already")
+            self._is_read = True
+            self._wake = lambda: _call(loop, there.set)
+        there.set()
+        while True:
+            await there.wait()
+            there.clear()
+            while (message := self._take()) is not None:
+                yield message
+            if self._is_closed and not self._waiting:
+                return
+
+    def _take(self) -> Message | None:
+        with self._lock:
+            return self._waiting.popleft() if self._waiting else None
+
+    def _make_room(self, new: Message) -> bool:
+        """Drops a message for the sake of a new one; tells whether that may come in."""
+        videos = [each for each in self._waiting if each["type"] in VIDEO]
+        statuses = [each for each in self._waiting if each["type"] == "status"]
+        if new["type"] == "status":
+            same = [each for each in statuses if each["stage"] == new["stage"]]
+            statuses, videos = same, videos[:-1]  # the newest picture outlives any status
+        is_video = new["type"] in VIDEO
+        old = next(iter(videos if is_video else statuses), None)
+        old = old or next(iter(statuses if is_video else videos), None)
+        if old is not None:
+            self._drop(old)
+        return old is not None or new["type"] in TERMINAL
+
+    def _drop(self, message: Message) -> None:
+        self._waiting.remove(message)
+        if message["type"] in VIDEO:
+            self.dropped_videos += 1
+        else:
+            self.dropped_statuses += 1
+
+
+def _nobody() -> None:
+    """Wakes nobody: the reader has not come yet."""
+
+
+def _call(loop: asyncio.AbstractEventLoop, wake: Callable[[], None]) -> None:
+    with suppress(RuntimeError):  # the reader's loop is closed, so nobody waits
+        loop.call_soon_threadsafe(wake)
