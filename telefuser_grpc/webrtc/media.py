@@ -32,7 +32,7 @@ def mono_frame(pcm: bytes) -> av.AudioFrame:
     return _sound_frame(Sound(pcm=pcm, sample_rate=SAMPLE_RATE, channels=1))
 
 
-def media_of(frame: Frame | Packet[Any]) -> ClientMedia:
+def media_of(frame: "Frame | Packet[Any]") -> ClientMedia:
     """Returns a decoded piece of a client's track."""
     match frame:
         case av.VideoFrame():
