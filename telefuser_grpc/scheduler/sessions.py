@@ -55,6 +55,7 @@ class Sessions:
     Args:
         limit: How many may be open or about to be.
         close_seconds: How long each step of a session's end may take.
+        connect: Answers offers; None where the server cannot.
     """
 
     def __init__(
@@ -63,11 +64,13 @@ class Sessions:
         *,
         limit: int,
         close_seconds: float = CLOSE_SECONDS,
+        connect: Connect | None = None,
     ) -> None:
         self.limit = limit
         self.is_closing = False
         self._host = host
         self._close_seconds = close_seconds
+        self._connect = connect
         self._lives: dict[str, Life] = {}
 
     async def __aenter__(self) -> Self:
@@ -81,16 +84,14 @@ class Sessions:
         """Who speaks in sessions. Raises StreamNotRunning."""
         return self._host.facts.mode
 
-    async def offer(self, opening: Opening, sdp: str, connect: Connect | None) -> Answer:
+    async def offer(self, opening: Opening, sdp: str) -> Answer:
         """Opens a session over WebRTC and returns the answer to the client's offer.
-
-        Args:
-            connect: Answers offers; None where the server cannot.
 
         Raises:
             InvalidFields, OfferRejected, SessionRejected, SessionConflict, SessionAlreadyExists,
             SessionLimitReached, StreamNotRunning, ShuttingDown, WebRtcNotInstalled
         """
+        connect = self._connect
         if connect is None:
             raise WebRtcNotInstalled
         answers: list[str] = []

@@ -89,7 +89,7 @@ def task(value: Task) -> task_pb2.Task:
         kind=value.kind,
         state=STATE_NAMES[value.state],
         attempt=value.attempt,
-        parameters=_struct(value.fields),
+        parameters=struct_of(value.fields),
         inputs={name: task_pb2.TaskInput(uri=path) for name, path in value.inputs.items()},
         artifacts=map(artifact, value.artifacts),
         last_sequence=value.sequence,
@@ -235,6 +235,18 @@ def timestamp(value: datetime) -> Timestamp:
     return Timestamp(seconds=since.days * 86_400 + since.seconds, nanos=since.microseconds * 1_000)
 
 
+def struct_of(fields: Mapping[str, Any]) -> Struct:
+    """Writes free fields."""
+    message = Struct()
+    message.update(fields)
+    return message
+
+
+def free_fields(struct: Struct, place: str) -> dict[str, Any]:
+    """Reads free fields. Raises InvalidFields, which names them by their place."""
+    return {name: _plain(f"{place}.{name}", each) for name, each in struct.fields.items()}
+
+
 def _task_contract(value: TaskContract) -> contract_pb2.TaskContract:
     exposed = (each for each in value.parameters.values() if each.exposed)
     return contract_pb2.TaskContract(
@@ -274,12 +286,6 @@ def _parameter(value: Parameter) -> contract_pb2.Parameter:
     )
 
 
-def _struct(fields: Mapping[str, Any]) -> Struct:
-    struct = Struct()
-    struct.update(fields)
-    return struct
-
-
 def _parameters(struct: Struct) -> Mapping[str, Any]:
     """Reads free parameters."""
     taken = [name for name in TYPED_FIELDS if name in struct.fields]
@@ -287,30 +293,30 @@ def _parameters(struct: Struct) -> Mapping[str, Any]:
         raise InvalidFields(
             [Violation(f"parameters.{n}", "has a field of its own; set that") for n in taken]
         )
-    return {name: _plain(name, each) for name, each in struct.fields.items()}
+    return free_fields(struct, "parameters")
 
 
-def _plain(parameter: str, value: Value) -> Any:
+def _plain(place: str, value: Value) -> Any:
     match value.WhichOneof("kind"):
         case "number_value":
-            return _number(parameter, value.number_value)
+            return _number(place, value.number_value)
         case "string_value":
             return value.string_value
         case "bool_value":
             return value.bool_value
         case "struct_value":
             fields = value.struct_value.fields
-            return {name: _plain(parameter, each) for name, each in fields.items()}
+            return {name: _plain(place, each) for name, each in fields.items()}
         case "list_value":
-            return [_plain(parameter, each) for each in value.list_value.values]
+            return [_plain(place, each) for each in value.list_value.values]
     return None
 
 
-def _number(parameter: str, value: float) -> int | float:
+def _number(place: str, value: float) -> int | float:
     """Returns a whole number, which a `Struct` cannot tell apart, as an integer if it is exact."""
     if not math.isfinite(value):
         why = "must be a finite number"
-        raise InvalidFields([Violation(f"parameters.{parameter}", why, "finite_number")])
+        raise InvalidFields([Violation(place, why, "finite_number")])
     return int(value) if value.is_integer() and abs(value) <= MAX_EXACT else value
 
 

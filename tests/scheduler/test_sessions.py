@@ -53,8 +53,13 @@ def host() -> FakeStreamHost:
 
 
 @pytest.fixture
-async def sessions(host: FakeStreamHost) -> AsyncIterator[Sessions]:
-    async with Sessions(host, limit=2, close_seconds=5) as owner:
+def connect() -> FakeConnect:
+    return FakeConnect()
+
+
+@pytest.fixture
+async def sessions(host: FakeStreamHost, connect: FakeConnect) -> AsyncIterator[Sessions]:
+    async with Sessions(host, limit=2, close_seconds=5, connect=connect) as owner:
         yield owner
 
 
@@ -81,12 +86,10 @@ async def of_async(caller: str, act: Callable[[], Awaitable[Any]]) -> Any:
 
 
 async def test_offer_is_answered_under_the_id_that_the_pipeline_gives(
-    sessions: Sessions, host: FakeStreamHost
+    sessions: Sessions, host: FakeStreamHost, connect: FakeConnect
 ) -> None:
     host.returns_id = "world-7"
-    connect = FakeConnect()
-
-    answer = await sessions.offer(Opening(session_id="s1", fields={"fps": 8}), SDP, connect)
+    answer = await sessions.offer(Opening(session_id="s1", fields={"fps": 8}), SDP)
 
     assert (answer.session_id, answer.sdp) == ("world-7", ANSWER_SDP)
     assert connect.offers == [
@@ -101,7 +104,7 @@ async def test_offer_is_answered_under_the_id_that_the_pipeline_gives(
 async def test_id_is_chosen_where_the_client_chooses_none(
     sessions: Sessions, host: FakeStreamHost
 ) -> None:
-    answer = await sessions.offer(Opening(), SDP, FakeConnect())
+    answer = await sessions.offer(Opening(), SDP)
 
     assert len(answer.session_id) == 36
     assert host.configs == [{"session_id": answer.session_id}]
@@ -341,13 +344,11 @@ async def test_limit_counts_sessions_that_are_about_to_be(
     "refusal", [SessionRejected("no image"), SessionConflict("one session"), OSError("disk")]
 )
 async def test_refusal_of_the_pipeline_is_passed_on_and_takes_no_room(
-    sessions: Sessions, host: FakeStreamHost, refusal: Exception
+    sessions: Sessions, host: FakeStreamHost, refusal: Exception, connect: FakeConnect
 ) -> None:
     host.refusal = refusal
-    connect = FakeConnect()
-
     with capture_logs() as logs, pytest.raises(type(refusal)) as caught:
-        await sessions.offer(Opening(session_id="s1"), SDP, connect)
+        await sessions.offer(Opening(session_id="s1"), SDP)
 
     assert caught.value is refusal
     assert (connect.offers, host.closed, sessions.counts()) == ([], [], {})
@@ -355,21 +356,21 @@ async def test_refusal_of_the_pipeline_is_passed_on_and_takes_no_room(
 
 
 async def test_failed_negotiation_rolls_the_session_back_before_it_is_told(
-    sessions: Sessions, host: FakeStreamHost
+    sessions: Sessions, host: FakeStreamHost, connect: FakeConnect
 ) -> None:
-    connect = FakeConnect()
     connect.refusal = OfferRejected("no m=video")
 
     with pytest.raises(OfferRejected):
-        await sessions.offer(Opening(session_id="s1"), SDP, connect)
+        await sessions.offer(Opening(session_id="s1"), SDP)
 
     assert (host.closed, sessions.counts()) == (["s1"], {})
 
 
-async def test_close_during_negotiation_ends_it(sessions: Sessions, host: FakeStreamHost) -> None:
-    connect = FakeConnect()
+async def test_close_during_negotiation_ends_it(
+    sessions: Sessions, host: FakeStreamHost, connect: FakeConnect
+) -> None:
     connect.negotiating = asyncio.Event()
-    offer = asyncio.create_task(sessions.offer(Opening(session_id="s1"), SDP, connect))
+    offer = asyncio.create_task(sessions.offer(Opening(session_id="s1"), SDP))
     await connect.begun.wait()
 
     await sessions.close("s1")
@@ -380,12 +381,11 @@ async def test_close_during_negotiation_ends_it(sessions: Sessions, host: FakeSt
 
 
 async def test_client_that_goes_while_the_pipeline_creates_leaves_nothing(
-    sessions: Sessions, host: FakeStreamHost
+    sessions: Sessions, host: FakeStreamHost, connect: FakeConnect
 ) -> None:
-    connect = FakeConnect()
     host.creating = asyncio.Event()
     host.returns_id = "world-7"
-    offer = asyncio.create_task(sessions.offer(Opening(session_id="s1"), SDP, connect))
+    offer = asyncio.create_task(sessions.offer(Opening(session_id="s1"), SDP))
     await host.begun("create")
 
     offer.cancel()
@@ -439,10 +439,12 @@ async def test_nothing_is_opened_while_nothing_is_loaded(
 
 
 async def test_server_that_cannot_negotiate_says_so_before_it_asks_the_pipeline(
-    sessions: Sessions, host: FakeStreamHost
+    host: FakeStreamHost,
 ) -> None:
+    sessions = Sessions(host, limit=2)
+
     with pytest.raises(WebRtcNotInstalled):
-        await sessions.offer(Opening(), SDP, None)
+        await sessions.offer(Opening(), SDP)
 
     assert not host.configs
 
@@ -476,11 +478,10 @@ async def test_shutdown_ends_all_sessions_and_opens_none(
 
 
 async def test_shutdown_during_negotiation_says_so_to_the_client(
-    sessions: Sessions, host: FakeStreamHost
+    sessions: Sessions, host: FakeStreamHost, connect: FakeConnect
 ) -> None:
-    connect = FakeConnect()
     connect.negotiating = asyncio.Event()
-    offer = asyncio.create_task(sessions.offer(Opening(), SDP, connect))
+    offer = asyncio.create_task(sessions.offer(Opening(), SDP))
     await connect.begun.wait()
 
     await sessions.close_all()
