@@ -38,8 +38,9 @@ def read_offer(sdp: str) -> Offer:
     if len(sdp) > LONGEST:
         raise OfferRejected(f"the offer has more than {LONGEST} characters")
     sdp = _without_hidden_addresses(sdp)
-    sections = _parse(sdp).media
-    _check_whole(sections)
+    description = _parse(sdp)
+    sections = description.media
+    _check_whole(description)
     for section in sections:
         _check(section)
     media = tuple(
@@ -81,7 +82,8 @@ def _parse(sdp: str) -> SessionDescription:
         raise OfferRejected("the offer is no session description that can be read") from None
 
 
-def _check_whole(sections: list[MediaDescription]) -> None:
+def _check_whole(description: SessionDescription) -> None:
+    sections = description.media
     if not sections:
         raise OfferRejected("the offer is no session description: it has no m= lines")
     if len(sections) > MOST_SECTIONS:
@@ -89,6 +91,9 @@ def _check_whole(sections: list[MediaDescription]) -> None:
     mids = Counter(each.rtp.muxId for each in sections)
     if len(sections) > 1 and (max(mids.values()) > 1 or "" in mids):
         raise OfferRejected("each m= section of the offer needs an a=mid of its own")
+    bundled = [mid for each in description.group if each.semantic == "BUNDLE" for mid in each.items]
+    if not set(bundled) <= set(mids):
+        raise OfferRejected("a=group:BUNDLE of the offer names an a=mid that no section has")
     if sum(each.kind == "application" for each in sections) > 1:
         raise OfferRejected("the offer has more than one m=application")
 
