@@ -147,8 +147,3 @@ class WorldService(Generic[S]):
             image_size=None if image is None else image.size,
         )
         return image, read
-
-
-def media_roots(setting: str) -> tuple[Path, ...]:
-    """Returns the folders of TELEFUSER_ALLOWED_MEDIA_ROOTS as it is set, apart by commas."""
-    return tuple(Path(each.strip()) for each in setting.split(",") if each.strip())

@@ -33,20 +33,19 @@ def walk(camera: Camera, keys: Iterable[str], frames: int, config: WorldConfig) 
     return path
 
 
-def follow(camera: Camera, poses: Poses, frames: int, *, is_first: bool) -> list[Camera]:
+def follow(camera: Camera, poses: Poses, frames: int, *, stride: int) -> list[Camera]:
     """Returns the camera at each of so many frames on its way through explicit poses.
 
-    Args:
-        is_first: Whether the first pose is that of the picture which was given.
+    Each pose is that of the last of `stride` frames; where there is one pose more, the first is
+    that of the picture which was given.
     """
     marks = [_placed(each, poses.scale) for each in poses.matrices]
     start = camera.pose if poses.previous is None else _placed(poses.previous, poses.scale)
-    if is_first:
+    if len(marks) > frames // stride:
         start, *marks = marks
-    between = frames // len(marks)
     path: list[Any] = []
     for mark in marks:
-        path += _between(start, mark, between)
+        path += _between(start, mark, stride)
         start = mark
     return [Camera(pose, _pitch(pose)) for pose in path]
 
