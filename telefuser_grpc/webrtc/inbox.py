@@ -31,7 +31,9 @@ class Inbox:
         """Why the client is gone, if it is."""
 
     def put(self, message: Mapping[str, Any] | bytes) -> None:
-        """Takes a message, unless the session is far behind."""
+        """Takes a message, unless the session is far behind or was told to stop."""
+        if self._stopped:
+            return
         if len(self._words) == WORDS:
             logger.warning("message dropped", why="the session is too slow for its client")
             return
