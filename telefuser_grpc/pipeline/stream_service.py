@@ -22,6 +22,7 @@ from telefuser_grpc.domain.session import (
 )
 from telefuser_grpc.pipeline.failure import public_message, told_of_file
 from telefuser_grpc.pipeline.loader import PipelineLoadError, import_file
+from telefuser_grpc.pipeline.options import ModelOptions
 from telefuser_grpc.pipeline.stream_facts import device_peaks, environment
 from telefuser_grpc.pipeline.stream_loop import StreamLoop
 from telefuser_grpc.pipeline.stream_media import told_to_pipeline
@@ -29,6 +30,7 @@ from telefuser_grpc.pipeline.stream_media import told_to_pipeline
 BOTH = ("start", "stop")
 SERVER_PUSH = ("serve",)
 BIDIRECTIONAL = ("create_session", "push_chunk", "pull_chunks", "close_session")
+PLAIN = ModelOptions()
 
 logger = structlog.get_logger()
 
@@ -81,10 +83,11 @@ class StreamService:
             sys.modules.pop(self.module.__name__, None)
 
 
-def load_stream(path: Path, *, gpu_num: int) -> StreamService:
-    """Loads a file and starts its service; `get_service` is given `gpu_num` where it takes it.
+def load_stream(path: Path, *, gpu_num: int, options: ModelOptions = PLAIN) -> StreamService:
+    """Loads a file and starts its service.
 
-    Blocks until the service has started.
+    `get_service` is given `gpu_num` and `options` where it names them, and with `**kwargs` the
+    former alone. Blocks until the service has started.
 
     Raises:
         PipelineLoadError
@@ -93,7 +96,7 @@ def load_stream(path: Path, *, gpu_num: int) -> StreamService:
     module = import_file(path)
     home = StreamLoop("home")
     try:
-        service = _build(module, gpu_num, home)
+        service = _build(module, {"gpu_num": gpu_num, "options": options}, home)
         mode = _mode_of(service)
         fps = _default_fps(service)
         home.call(service.start)
@@ -108,29 +111,33 @@ def load_stream(path: Path, *, gpu_num: int) -> StreamService:
     return StreamService(module=module, service=service, facts=facts, home=home)
 
 
-def _build(module: ModuleType, gpu_num: int, home: StreamLoop) -> Any:
+def _build(module: ModuleType, wanted: Mapping[str, Any], home: StreamLoop) -> Any:
     build = getattr(module, "get_service", None)
     if not callable(build):
         raise PipelineLoadError(
             "Stream pipeline file must define get_service(), which returns the service"
         )
-    return home.call(build, **_understood(build, gpu_num))
+    return home.call(build, **_understood(build, wanted))
 
 
-def _understood(build: Callable[..., Any], gpu_num: int) -> dict[str, Any]:
-    parameters = inspect.signature(build).parameters.values()
-    rest = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-    needed = [
-        each.name for each in parameters if each.default is each.empty and each.kind not in rest
-    ]
-    if strange := [name for name in needed if name != "gpu_num"]:
+def _understood(build: Callable[..., Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns those arguments that `get_service` takes. Raises PipelineLoadError: it needs more."""
+    parameters = inspect.signature(build).parameters
+    strange = [name for name, each in parameters.items() if _is_needed(each) and name not in wanted]
+    if strange:
         raise PipelineLoadError(
-            f"get_service needs {', '.join(strange)}, which nothing gives: it may take gpu_num; "
-            "give others a default"
+            f"get_service needs {', '.join(strange)}, which nothing gives: it may take "
+            f"{' and '.join(wanted)}; give others a default"
         )
-    takes_all = any(each.kind is each.VAR_KEYWORD for each in parameters)
-    takes_it = any(each.name == "gpu_num" for each in parameters)
-    return {"gpu_num": gpu_num} if takes_it or takes_all else {}
+    understood = {name: value for name, value in wanted.items() if name in parameters}
+    if any(each.kind is each.VAR_KEYWORD for each in parameters.values()):
+        understood["gpu_num"] = wanted["gpu_num"]
+    return understood
+
+
+def _is_needed(parameter: inspect.Parameter) -> bool:
+    is_rest = parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+    return parameter.default is parameter.empty and not is_rest
 
 
 def _mode_of(service: object) -> StreamMode:

@@ -14,6 +14,7 @@ import structlog
 from telefuser_grpc.domain.replica import ReplicaState, ReplicaStatus
 from telefuser_grpc.domain.session import Chunk, ClientMessage, StreamFacts
 from telefuser_grpc.errors import SessionFailed, StreamNotRunning
+from telefuser_grpc.pipeline.options import ModelOptions
 from telefuser_grpc.workers.channel import MSGPACK, ServerChannel
 from telefuser_grpc.workers.process import (
     ReplicaProcess,
@@ -26,7 +27,8 @@ from telefuser_grpc.workers.streams.link import StreamLink
 from telefuser_grpc.workers.streams.messages import FromProcess, FromServer, Load
 from telefuser_grpc.workers.streams.session import LocalSession
 
-STREAM_COMMAND = (sys.executable, "-P", "-m", "telefuser_grpc.stream_replica")
+COMMAND = (sys.executable, "-P", "-m", "telefuser_grpc.stream_replica")
+PLAIN = ModelOptions()
 
 logger = structlog.get_logger()
 
@@ -44,7 +46,8 @@ class LocalStreamHost:
     Args:
         file: Defines `get_service()`.
         devices: What the process may see; empty on the CPU.
-        gpu_num: What `get_service` is told of it.
+        gpu_num: What `get_service` is told of that.
+        options: How the file is to load its model; `get_service` is told where it asks.
         start_timeout_seconds: How long the file may take to load.
         stop_grace_seconds: How long sessions and service may take to stop before a kill.
         temporary: A folder of this host alone for the process's temporary files, emptied when it
@@ -61,11 +64,12 @@ class LocalStreamHost:
         gpu_num: int,
         start_timeout_seconds: float,
         stop_grace_seconds: float,
+        options: ModelOptions = PLAIN,
         temporary: Path | None = None,
         silence_seconds: float = 60.0,
-        command: Sequence[str] = STREAM_COMMAND,
+        command: Sequence[str] = COMMAND,
     ) -> None:
-        self._load = Load(file=str(file), gpu_num=gpu_num)
+        self._load = Load(file=str(file), gpu_num=gpu_num, options=options)
         self._devices = tuple(devices)
         self._start_timeout_seconds = start_timeout_seconds
         self._stop_grace_seconds = stop_grace_seconds

@@ -33,6 +33,7 @@ from enum import StrEnum
 import msgspec
 
 from telefuser_grpc.domain.session import ClientMedia, Picture, Sound, StreamFacts
+from telefuser_grpc.pipeline.options import ModelOptions
 
 CHUNK_WINDOW = 4
 CHUNK_WINDOW_BYTES = 64 * 2**20
@@ -53,6 +54,7 @@ class Load(msgspec.Struct, frozen=True, tag=True):
 
     file: str
     gpu_num: int
+    options: ModelOptions = ModelOptions()
 
 
 class Create(msgspec.Struct, frozen=True, tag=True):
