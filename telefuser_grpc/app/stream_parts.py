@@ -35,6 +35,7 @@ def stream_host(settings: Settings, pipeline: Path) -> LocalStreamHost:
         options=model_options(settings),
         start_timeout_seconds=settings.start_timeout,
         stop_grace_seconds=settings.cancel_timeout,
+        silence_seconds=settings.replica_timeout,
         temporary=settings.cache_dir.absolute() / "replicas",
         command=(*COMMAND, replica_telemetry(settings).argument),
     )

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from telefuser_grpc.app import keys, parts
+from telefuser_grpc.app import keys, parts, stream_parts
 from telefuser_grpc.config import Settings
 from telefuser_grpc.workers.devices import PLATFORMS
 
@@ -32,10 +32,12 @@ PARTS: dict[str, Callable[[Settings], Any]] = {
     "errors": parts.error_format,
     "file": parts.pipeline_file,
     "keys": keys.key_source,
+    "webrtc": stream_parts.webrtc_options,
+    "stream facts": lambda settings: stream_parts.stream_facts(settings, HERE),
 }
 READ_BY_THE_APP = {
     *("gateway", "public_base_url", "enable_openai_api", "trust_gateway"),
-    *("enable_metrics", "enable_stage_metrics"),
+    *("enable_metrics", "enable_stage_metrics", "webrtc_max_sessions"),
 }
 READ_BEFORE_THE_START = {"allow_unsafe", "strict_validation", "max_ppl_size"}
 OF_ONE_VALUE = {"artifact_storage_backend"}
@@ -65,6 +67,18 @@ def told(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     ("setting", "value", "part", "where"),
     [
         ("max_queue_size", 7, "limits", "queue"),
+        ("webrtc_video_codec", "VP8", "webrtc", "codec"),
+        ("webrtc_video_bitrate", 600_000, "webrtc", "bitrate"),
+        ("webrtc_video_buffer_seconds", 2.0, "webrtc", "buffer_seconds"),
+        ("webrtc_data_channel_timeout_seconds", 3.0, "webrtc", "data_channel_timeout_seconds"),
+        ("webrtc_disconnected_grace_seconds", 0.0, "webrtc", "disconnected_grace_seconds"),
+        ("stun_servers", ("stun:a.example",), "webrtc", "stun_servers"),
+        ("turn_server", "turn:a.example", "webrtc", "turn_server"),
+        ("turn_username", "me", "webrtc", "turn_username"),
+        ("webrtc_video_codec", "VP8", "stream facts", "video_codec"),
+        ("webrtc_video_bitrate", 600_000, "stream facts", "video_bitrate"),
+        ("parallelism", 2, "stream facts", "parallelism"),
+        ("security_level", "BASIC", "stream facts", "security_level"),
         ("max_attempts", 3, "limits", "attempts"),
         ("task_timeout", 61.0, "limits", "task_seconds"),
         ("stall_timeout", 9.0, "limits", "stall_seconds"),

@@ -30,6 +30,8 @@ class Service:
         settings: What the service is told, by the names of `Settings`.
     """
 
+    verb = "serve"
+
     def __init__(self, pipeline: Path | None, folder: Path, **settings: object) -> None:
         self.folder = folder
         self.cache = Path(str(settings.pop("cache_dir", folder / "cache")))
@@ -60,7 +62,7 @@ class Service:
 
     def launch(self) -> None:
         """Starts the process and waits for nothing."""
-        command = [sys.executable, "-m", "telefuser_grpc.cli.main", "serve", *self._pipeline]
+        command = [sys.executable, "-m", "telefuser_grpc.cli.main", self.verb, *self._pipeline]
         self.process = subprocess.Popen(
             [
                 *(*command, "--port", str(self.port), "--cache-dir", str(self.cache)),
@@ -115,6 +117,12 @@ class Service:
         return httpx.Client(
             base_url=f"http://{self.target}", timeout=PATIENCE_SECONDS, trust_env=False
         )
+
+
+class StreamService(Service):
+    """`telefuser stream-serve`, likewise."""
+
+    verb = "stream-serve"
 
 
 class Log:

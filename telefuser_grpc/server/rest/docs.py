@@ -29,6 +29,9 @@ ASSETS = {
     "studio.html": HTML,
     "studio.css": STYLE,
     "studio.js": SCRIPT,
+    "session.html": HTML,
+    "session.css": STYLE,
+    "session.js": SCRIPT,
 }
 ASKED_EACH_TIME = "no-cache"
 KEPT = "public, max-age=86400"
