@@ -1,5 +1,6 @@
 """Tells whether this installation speaks WebRTC, whose packages are an extra."""
 
+import logging
 from typing import TYPE_CHECKING
 
 from telefuser_grpc.errors import WebRtcNotInstalled
@@ -20,4 +21,6 @@ def load_negotiator(options: WebRtcOptions) -> "Negotiator":
         from telefuser_grpc.webrtc.negotiator import Negotiator
     except ModuleNotFoundError:
         raise WebRtcNotInstalled from None
+    logging.getLogger("aioice").setLevel(logging.WARNING)  # tells of each address that it tries
+    logging.getLogger("aiortc").setLevel(logging.INFO)  # tells of each packet
     return Negotiator(options)

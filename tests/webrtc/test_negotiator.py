@@ -1,7 +1,9 @@
 """Answers say what is sent, and an offer that fails leaves nothing open."""
 
 import asyncio
+import logging
 import socket
+import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -208,5 +210,17 @@ def test_installation_without_the_library_says_so(monkeypatch: pytest.MonkeyPatc
         load_negotiator(WebRtcOptions())
 
 
-def test_installation_with_the_library_has_a_negotiator() -> None:
+def test_installation_with_the_library_has_a_negotiator_whose_library_is_quiet() -> None:
     assert isinstance(load_negotiator(WebRtcOptions()), Negotiator)
+
+    assert not logging.getLogger("aioice.ice").isEnabledFor(logging.INFO)
+    assert not logging.getLogger("aiortc.rtcrtpsender").isEnabledFor(logging.DEBUG)
+
+
+def test_library_is_loaded_only_where_a_negotiator_is_asked_for() -> None:
+    script = (
+        "import sys, telefuser_grpc.webrtc.availability;"
+        "sys.exit(bool({'aiortc', 'av', 'numpy'} & set(sys.modules)))"
+    )
+
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
