@@ -14,6 +14,7 @@ import structlog
 from telefuser_grpc.domain.replica import ReplicaState, ReplicaStatus
 from telefuser_grpc.domain.session import Chunk, ClientMessage, StreamFacts
 from telefuser_grpc.errors import SessionFailed, StreamNotRunning
+from telefuser_grpc.pipeline.loader import PipelineLoadError
 from telefuser_grpc.pipeline.options import ModelOptions
 from telefuser_grpc.workers.channel import MSGPACK, ServerChannel
 from telefuser_grpc.workers.process import (
@@ -31,10 +32,6 @@ COMMAND = (sys.executable, "-P", "-m", "telefuser_grpc.stream_replica")
 PLAIN = ModelOptions()
 
 logger = structlog.get_logger()
-
-
-class StreamLoadFailed(Exception):
-    """The stream pipeline cannot be started; the message is a sentence for its author."""
 
 
 class LocalStreamHost:
@@ -101,14 +98,14 @@ class LocalStreamHost:
         await self._group.__aexit__(None, None, None)
 
     async def until_ready(self) -> StreamFacts:
-        """Waits until the file is loaded. Raises StreamLoadFailed when it never will be."""
+        """Waits until the file is loaded. Raises PipelineLoadError when it never will be."""
         async with aclosing(self.changes()) as changes:
             async for _ in changes:
                 if self._has_given_up:
                     break
                 if self._link is not None and self._link.is_ready:
                     return self.facts
-        raise StreamLoadFailed(self.start_failure)
+        raise PipelineLoadError(self.start_failure)
 
     @property
     def start_failure(self) -> str:
