@@ -124,7 +124,7 @@ class WorldService(Generic[S]):
 
     def _active(self) -> _Walk[S] | None:
         """Returns the session that goes on; one that is over takes no place."""
-        return None if self._walk is None or self._walk.running.done() else self._walk
+        return None if self._walk is None or self._walk.session.is_over else self._walk
 
     def _of(self, session_id: str) -> _Walk[S] | None:
         walk = self._walk

@@ -17,8 +17,8 @@ Message = Mapping[str, Any]
 class Outbox:
     """Takes messages on any thread, and yields them on one event loop.
 
-    When it is full, a new picture takes the place of the oldest ones, and a new status that of the
-    oldest of its stage; errors and the end always get in.
+    When it is full, a new picture takes the place of the oldest one, and a new status that of the
+    oldest of its stage, else of any other; errors and the end always get in.
     """
 
     def __init__(self, size: int = SIZE) -> None:
@@ -76,13 +76,12 @@ class Outbox:
         statuses = [each for each in self._waiting if each["type"] == "status"]
         if new["type"] == "status":
             same = [each for each in statuses if each["stage"] == new["stage"]]
-            statuses, videos = same, videos[:-1]  # the newest picture outlives any status
-        is_video = new["type"] in VIDEO
-        old = next(iter(videos if is_video else statuses), None)
-        old = old or next(iter(statuses if is_video else videos), None)
-        if old is not None:
-            self._drop(old)
-        return old is not None or new["type"] in TERMINAL
+            droppable = [*same, *statuses]  # pictures outlive any status
+        else:
+            droppable = [*videos, *statuses]
+        if droppable:
+            self._drop(droppable[0])
+        return bool(droppable) or new["type"] in TERMINAL
 
     def _drop(self, message: Message) -> None:
         self._waiting.remove(message)

@@ -37,6 +37,7 @@ class WorldSession(Generic[S]):
     ) -> None:
         traits = world.traits
         self.id = session_id
+        self.is_over = False
         self._world = world
         self._config = config
         self._image = image
@@ -81,6 +82,7 @@ class WorldSession(Generic[S]):
             self._fail("worker_failed", error)
         self._image = None
         self._summarise()
+        self.is_over = True  # before the client is told, who may begin another at once
         self._put({"type": "done", "total_chunks": self._chunks})
         self._outbox.close()
 
