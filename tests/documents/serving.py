@@ -16,6 +16,7 @@ PIPELINES = Path(__file__).parent / "pipelines"
 EVERY_TASK = PIPELINES / "every_task.py"
 PLAIN = PIPELINES / "plain.py"
 FUNCTIONS = PIPELINES / "functions.py"
+TALK = Path(__file__).parents[1] / "fakes" / "stream_files" / "talk.py"
 DEFAULT_CACHE = "work_dirs/server_cache"
 PORT = re.compile(r"(--port|-p) \d+|(TELEFUSER_PORT)=\d+")
 EXAMPLES = (
@@ -80,6 +81,14 @@ def lay_out(folder: Path, pipeline: Path = EVERY_TASK) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(pipeline.read_bytes())
     (folder / "input.jpg").write_bytes(still("JPEG", width=40, height=30))
+    return folder
+
+
+def lay_out_stream(folder: Path) -> Path:
+    """Makes a folder as the documents have it: a file that talks to its clients."""
+    path = folder / "examples/stream_server/stream_lingbot_world_fast.py"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(TALK.read_bytes())
     return folder
 
 

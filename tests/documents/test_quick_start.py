@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from tests.documents.samples import sample
-from tests.documents.serving import Served, finish
+from tests.documents.serving import Served, finish, lay_out_stream
 from tests.documents.shell import Outcome
 from tests.fakes.service import ROOT, clean_environment
 
@@ -59,6 +59,30 @@ def test_installed_package_brings_the_gateway_and_the_embedded_pipeline(wheel: P
 
 def test_both_installations_are_one() -> None:
     assert sample("client-install") == sample("install")
+
+
+def test_extra_of_the_documents_brings_webrtc(wheel: Path) -> None:
+    (extra,) = re.findall(r"\[(\w+)\]", sample("install-webrtc"))
+
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = [each for each in archive.namelist() if each.endswith(".dist-info/METADATA")]
+        lines = archive.read(name).decode().splitlines()
+
+    assert f"Provides-Extra: {extra}" in lines
+    assert any(each.startswith("Requires-Dist: aiortc") and extra in each for each in lines)
+
+
+def test_stream_command_serves_sessions_with_its_file(tmp_path: Path) -> None:
+    with (
+        Served(sample("serve-stream"), lay_out_stream(tmp_path)) as service,
+        service.http() as http,
+    ):
+        metadata = http.get("/v1/service/metadata").json()
+        unknown = http.get("/v1/stream/sessions/none/status").json()
+
+    assert (metadata["service_type"], metadata["security_level"]) == ("stream", "NONE")
+    assert metadata["pipeline_file"].removeprefix("./") in sample("serve-stream")
+    assert unknown == {"session_id": "none", "status": "unknown"}
 
 
 def test_video_command_serves_its_file_for_its_task(http: httpx.Client) -> None:
