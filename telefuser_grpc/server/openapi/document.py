@@ -1,6 +1,7 @@
 """The OpenAPI document: every HTTP rule of the protos, with what its operation says."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from telefuser_grpc.server.openapi.bindings import Binding, http_bindings
@@ -16,6 +17,8 @@ from telefuser_grpc.server.openapi.pruning import without_tags
 from telefuser_grpc.server.openapi.requests import request_schemas
 from telefuser_grpc.server.openapi.schemas import components, reference
 from telefuser_grpc.server.openapi.service_operations import SERVICE_OPERATIONS
+from telefuser_grpc.server.openapi.stream_bodies import offer_schemas
+from telefuser_grpc.server.openapi.stream_operations import STREAM_ERRORS, STREAM_OPERATIONS
 from telefuser_grpc.server.openapi.task_operations import TASK_OPERATIONS
 from telefuser_grpc.server.openapi.video_operations import VIDEO_OPERATIONS
 from telefuser_grpc.server.openapi.wan_operations import WAN_OPERATIONS
@@ -31,18 +34,26 @@ OPERATIONS: Mapping[str, Operation] = {
     **GENERATION_OPERATIONS,
 }
 EVERYWHERE = ("BadPath", "Unauthenticated", "InternalError", "Unavailable", "GatewayTimeout")
+OF_ERRORS = (
+    "Errors are JSON: `detail` is a sentence, or a list of faults that names each field. An "
+    'unknown path is 404 `{"detail": "Not Found"}`; a verb that a path has not is 405 '
+    '`{"detail": "Method Not Allowed"}` with the header `Allow`.'
+)
 INFO = {
     "title": "TeleFuser gRPC",
     "version": DOCUMENTED_VERSION,
-    "summary": "Makes videos and images with diffusion pipelines.",
-    "description": (
-        "Create a task, follow its events, download its file. What tasks there are and what they "
-        "take is the loaded pipeline's to say: `GET /v1/service/metadata`.\n\n"
-        "Errors are JSON: `detail` is a sentence, or a list of faults that names each field. An "
-        'unknown path is 404 `{"detail": "Not Found"}`; a verb that a path has not is 405 '
-        '`{"detail": "Method Not Allowed"}` with the header `Allow`.'
-    ),
     "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+}
+TASK_INFO = INFO | {
+    "summary": "Makes videos and images with diffusion pipelines.",
+    "description": "Create a task, follow its events, download its file. What tasks there are and "
+    "what they take is the loaded pipeline's to say: `GET /v1/service/metadata`.\n\n" + OF_ERRORS,
+}
+STREAM_INFO = INFO | {
+    "summary": "Runs live sessions with diffusion pipelines.",
+    "description": "Offer a WebRTC connection, and the pipeline's video comes over it; what the "
+    "client says goes over a data channel named `telefuser`. Programs without WebRTC have the gRPC "
+    "call `telefuser.v1.SessionService/Interact`.\n\n" + OF_ERRORS,
 }
 KEYS = {
     "bearer": {"type": "http", "scheme": "bearer", "description": "Where the service has keys."},
@@ -64,54 +75,96 @@ TAGS = {
     "Image to video": "One call from a picture to a video.",
     "Documentation": "This document and its pages.",
 }
+STREAM_TAGS = {
+    "Sessions": "Open sessions, ask for them, and end them.",
+    "Service": TAGS["Service"],
+    "Documentation": TAGS["Documentation"],
+}
+STREAM_SERVICE = "RestStreamService."
 OPENAI_TAGS = frozenset(name for name in TAGS if name.startswith("OpenAI "))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Edition:
+    """What the document of one kind of server is made of."""
+
+    info: Mapping[str, Any]
+    tags: Mapping[str, str]
+    operations: Mapping[str, Operation]
+    errors: Mapping[str, tuple[int, Answer]]
+    schemas: Mapping[str, Any]
+
+
 def document(*, serves_openai: bool = True) -> dict[str, Any]:
-    """Returns the document. Raises KeyError for a rule without an operation.
+    """Returns the document of a server of tasks. Raises KeyError for a rule without an operation.
 
     Args:
         serves_openai: Whether the paths of the OpenAI API are there.
     """
-    whole = _whole(http_bindings())
+    edition = _Edition(
+        info=TASK_INFO,
+        tags=TAGS,
+        operations=OPERATIONS,
+        errors=ERRORS,
+        schemas=components(EVENTS.values()) | request_schemas(),
+    )
+    rules = [each for each in http_bindings() if not each.rpc.startswith(STREAM_SERVICE)]
+    whole = _whole(edition, rules)
     return whole if serves_openai else without_tags(whole, OPENAI_TAGS)
 
 
-def _whole(bindings: Iterable[Binding]) -> dict[str, Any]:
+def stream_document() -> dict[str, Any]:
+    """Returns the document of a server of sessions."""
+    edition = _Edition(
+        info=STREAM_INFO,
+        tags=STREAM_TAGS,
+        operations=STREAM_OPERATIONS,
+        errors=STREAM_ERRORS,
+        schemas=offer_schemas(),
+    )
+    rules = [each for each in http_bindings() if each.rpc in STREAM_OPERATIONS]
+    return without_tags(_whole(edition, rules), ())
+
+
+def _whole(edition: _Edition, bindings: Iterable[Binding]) -> dict[str, Any]:
+    errors = sorted(edition.errors.items())
     return {
         "openapi": "3.1.0",
-        "info": INFO,
+        "info": edition.info,
         "servers": [{"url": "/", "description": "This server."}],
         "security": [{}, *({name: []} for name in KEYS)],
-        "tags": [{"name": name, "description": each} for name, each in TAGS.items()],
-        "paths": _paths(bindings),
+        "tags": [{"name": name, "description": each} for name, each in edition.tags.items()],
+        "paths": _paths(bindings, edition),
         "components": {
             "securitySchemes": KEYS,
-            "schemas": _schemas(),
-            "responses": {name: _answer(answer) for name, (_, answer) in sorted(ERRORS.items())},
+            "schemas": _schemas(edition),
+            "responses": {name: _answer(answer) for name, (_, answer) in errors},
             "parameters": {name: _header(name) for name in REQUEST_HEADERS},
             "headers": RESPONSE_HEADERS,
         },
     }
 
 
-def _paths(bindings: Iterable[Binding]) -> dict[str, Any]:
+def _paths(bindings: Iterable[Binding], edition: _Edition) -> dict[str, Any]:
     paths: dict[str, Any] = {}
-    order = {rpc: place for place, rpc in enumerate(OPERATIONS)}
+    order = {rpc: place for place, rpc in enumerate(edition.operations)}
     for binding in sorted(bindings, key=lambda each: order[each.rpc]):
-        operation = OPERATIONS[binding.rpc]
-        paths.setdefault(binding.path, {})[binding.verb] = _operation(binding, operation)
+        operation = edition.operations[binding.rpc]
+        described = _operation(binding, operation, edition.errors)
+        paths.setdefault(binding.path, {})[binding.verb] = described
     return paths
 
 
-def _operation(binding: Binding, operation: Operation) -> dict[str, Any]:
+def _operation(
+    binding: Binding, operation: Operation, errors: Mapping[str, tuple[int, Answer]]
+) -> dict[str, Any]:
     written = {
         "operationId": _operation_id(binding, operation),
         "tags": [operation.tag],
         "summary": operation.summary,
         "description": operation.description,
         "parameters": _parameters(binding, operation),
-        "responses": _responses(operation, is_head=binding.verb == "head"),
+        "responses": _responses(operation, errors, is_head=binding.verb == "head"),
     }
     if operation.request:
         written["requestBody"] = {"required": True, "content": _contents(operation.request)}
@@ -163,14 +216,16 @@ def _header(name: str) -> dict[str, Any]:
     return {"name": name, "in": "header", "required": False, **header, "examples": examples}
 
 
-def _responses(operation: Operation, *, is_head: bool) -> dict[str, Any]:
+def _responses(
+    operation: Operation, errors: Mapping[str, tuple[int, Answer]], *, is_head: bool
+) -> dict[str, Any]:
     limits = RATE_HEADERS if "RateLimited" in operation.errors else ()
     answers = {
         str(status): _answer(answer, is_head=is_head, headers=limits)
         for status, answer in operation.answers.items()
     }
     for name in (*operation.errors, *EVERYWHERE):
-        status, answer = ERRORS[name]
+        status, answer = errors[name]
         known = _answer(answer, is_head=True) if is_head else _response_reference(name)
         answers.setdefault(str(status), known)
     return dict(sorted(answers.items()))
@@ -212,9 +267,11 @@ def _content(content: Content) -> dict[str, Any]:
     return written
 
 
-def _schemas() -> dict[str, Any]:
-    answers = [each for operation in OPERATIONS.values() for each in operation.answers.values()]
+def _schemas(edition: _Edition) -> dict[str, Any]:
+    operations = edition.operations.values()
+    answers = [each for operation in operations for each in operation.answers.values()]
     models = {
         content.model for answer in answers for content in answer.content.values() if content.model
     }
-    return components({*models, *ERROR_MODELS, *EVENTS.values()}) | request_schemas()
+    schemas = {**components({*models, *ERROR_MODELS}), **edition.schemas}
+    return dict(sorted(schemas.items()))

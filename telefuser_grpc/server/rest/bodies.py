@@ -17,6 +17,7 @@ from telefuser_grpc.errors import (
     InvalidRequest,
     MissingInputs,
     MissingParameters,
+    OfferRejected,
     TaskNotInferred,
     TeleFuserError,
     Unauthenticated,
@@ -90,7 +91,9 @@ def error_body(error: TeleFuserError, form: ErrorFormat = ErrorFormat.DOCUMENTED
     if form is ErrorFormat.UPSTREAM and error.http_status != 422:
         contract = {"message": error.message, **helpers}
         return {"detail": contract if helpers else _cut(error.message)}
-    if not (isinstance(error, InvalidRequest) and error.violations):
+    if isinstance(error, OfferRejected) or not (
+        isinstance(error, InvalidRequest) and error.violations
+    ):
         return {"detail": _cut(error.message)}
     body: dict[str, Any] = {"detail": _details(error)}
     if helpers or isinstance(error, InputRejected):
