@@ -90,7 +90,9 @@ class StreamLink:
         if not self.is_ready:
             raise StreamNotRunning
         number = next(self._numbers)
-        session = self._sessions[number] = LocalSession(number, self._channel.send)
+        session = self._sessions[number] = LocalSession(
+            number, send=self._channel.send, on_over=lambda: self._forget(number)
+        )
         self.was_of_use = True
         self._on_change()
         return session
@@ -143,20 +145,18 @@ class StreamLink:
                 self._tell(frame)
 
     def _tell(self, frame: AboutSession) -> None:
-        session = self._sessions.get(frame.number)
-        if session is None:  # its pipeline did not end in time what was closed
-            return
-        session.take(frame)
-        if session.is_over:
-            del self._sessions[frame.number]
-            self._on_change()
+        if session := self._sessions.get(frame.number):  # else its pipeline was late to end
+            session.take(frame)
+
+    def _forget(self, number: int) -> None:
+        del self._sessions[number]
+        self._on_change()
 
     def _bury(self) -> None:
         if not self.death:
             ended = f"The stream process died: it {self._process.exit_text}"
             self.death = self.refusal or ended
         why = "The stream service has stopped" if self.is_leaving else self.death
-        for session in self._sessions.values():
+        for session in list(self._sessions.values()):
             session.end(SessionFailed(why))
-        self._sessions.clear()
         self._on_change()

@@ -52,14 +52,17 @@ logger = structlog.get_logger()
 class LocalSession:
     """Stands for a number of the process, until its last frame or the process's death.
 
-    Attributes:
-        is_over: Whether nothing more is done for it.
+    Args:
+        on_over: Called once, when nothing more is done for it.
     """
 
-    def __init__(self, number: int, send: Callable[[FromServer], None]) -> None:
-        self.is_over = False
+    def __init__(
+        self, number: int, *, send: Callable[[FromServer], None], on_over: Callable[[], None]
+    ) -> None:
         self._number = number
         self._send = send
+        self._on_over = on_over
+        self._is_over = False
         self._created: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._closed = asyncio.Event()
         self._changed = asyncio.Event()
@@ -78,6 +81,7 @@ class LocalSession:
         try:
             self._send(Create(self._number, msgspec.json.encode(config)))
         except UNSENDABLE as error:
+            self.end(None)
             raise SessionRejected("the configuration is too large, or no JSON") from error
         try:
             return await asyncio.shield(self._created)
@@ -93,7 +97,7 @@ class LocalSession:
         """
         async with self._turn:
             for push in self._pushes(message):
-                while self._unheard >= PUSH_WINDOW and not self.is_over:
+                while self._unheard >= PUSH_WINDOW and not self._is_over:
                     self._heard.clear()
                     await self._heard.wait()
                 self._push(push)
@@ -113,6 +117,7 @@ class LocalSession:
         try:
             self._send(Serve(self._number, msgspec.json.encode(request)))
         except UNSENDABLE as error:
+            self.end(None)
             raise SessionFailed("The request is too large, or no JSON") from error
         try:
             async with aclosing(self._read()) as chunks:
@@ -123,7 +128,7 @@ class LocalSession:
 
     def leave(self) -> None:
         """Lets the process close it."""
-        if not self._is_closing and not self.is_over:
+        if not self._is_closing and not self._is_over:
             self._is_closing = True
             self._send(Close(self._number))
 
@@ -161,13 +166,16 @@ class LocalSession:
 
     def end(self, error: TeleFuserError | None) -> None:
         """Takes the end of everything, because of an error if there is one."""
-        self.is_over = True
+        if self._is_over:
+            return
+        self._is_over = True
         if not self._created.done():
             self._created.set_exception(error or SessionFailed("The session was closed"))
             self._created.exception()  # it may be that nobody waits
         self._end_output(error if isinstance(error, SessionFailed) else None)
         self._heard.set()
         self._closed.set()
+        self._on_over()
 
     def _settle(self, session_id: str) -> None:
         if self._created.done():
@@ -222,7 +230,7 @@ class LocalSession:
                 raise SessionFailed("A message for the pipeline is no JSON") from error
 
     def _push(self, push: Push) -> None:
-        if self.is_over or self._is_closing:
+        if self._is_over or self._is_closing:
             return
         try:
             self._send(push)
