@@ -12,6 +12,7 @@ from telefuser_grpc.pipeline.stream_media import decoded_pictures, decoded_sound
 MEDIA = ("frames", "frames_b64", "audio_b64")
 MEDIA_KEYS = (*MEDIA, "audio_sample_rate", "audio_channels")
 LARGEST_NUMBER = 2**63 - 1
+DEEPEST = 100
 
 
 def to_chunk(raw: Any, *, number: int) -> Chunk:
@@ -31,17 +32,11 @@ def to_chunk(raw: Any, *, number: int) -> Chunk:
         pictures=_pictures(fields),
         sound=_sound(fields),
         data={
-            _text(name): as_json(value) for name, value in fields.items() if name not in MEDIA_KEYS
+            _text(name): _as_json(value, 0)
+            for name, value in fields.items()
+            if name not in MEDIA_KEYS
         },
     )
-
-
-def as_json(value: Any) -> Any:
-    """Returns a value as JSON has it: numbers of numpy as numbers, what it cannot say as text."""
-    try:
-        return _as_json(value)
-    except RecursionError:
-        raise OutputInvalid("A chunk contains itself, or is nested too deeply") from None
 
 
 def _flat(raw: Mapping[Any, Any]) -> Mapping[Any, Any]:
@@ -107,7 +102,10 @@ def _is_list(frames: Any) -> bool:
     return isinstance(frames, list | tuple) or getattr(frames, "ndim", 0) == 4
 
 
-def _as_json(value: Any) -> Any:
+def _as_json(value: Any, depth: int) -> Any:
+    """Returns a value as JSON has it: numbers of numpy as numbers, what it cannot say as text."""
+    if depth > DEEPEST:
+        raise OutputInvalid(f"A chunk is nested more than {DEEPEST} deep")
     match value:
         case None | bool():
             return value
@@ -118,13 +116,18 @@ def _as_json(value: Any) -> Any:
         case float():
             return float(value) if math.isfinite(value) else str(value)
         case Mapping():
-            return {_text(name): _as_json(each) for name, each in value.items()}
+            return {_text(name): _as_json(each, depth + 1) for name, each in value.items()}
         case list() | tuple():
-            return [_as_json(each) for each in value]
-    if getattr(value, "shape", None) == () and hasattr(value, "item"):  # a number of numpy
-        plain = value.item()
-        return _text(value) if isinstance(plain, type(value)) else _as_json(plain)
-    return _text(value)
+            return [_as_json(each, depth + 1) for each in value]
+    return _as_json(_plain(value), depth + 1)
+
+
+def _plain(value: Any) -> Any:
+    """Returns a number of numpy as one of Python, and all else as text."""
+    if getattr(value, "shape", None) != () or not hasattr(value, "item"):
+        return _text(value)
+    plain = value.item()
+    return _text(plain) if isinstance(plain, type(value)) else plain
 
 
 def _text(value: Any) -> str:

@@ -16,16 +16,22 @@ class StreamLoop:
 
     def call(self, function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
         """Calls a function on this thread, awaits on the loop what it returns, gives the result."""
-        asyncio.set_event_loop(self._loop)  # for a plain function that asks for its loop
         result = function(*arguments, **options)
         if inspect.isawaitable(result):
             return asyncio.run_coroutine_threadsafe(_awaited(result), self._loop).result()
         self.post(_nothing)  # a loop that sleeps does not notice what was put into a queue of it
         return result
 
+    def adopt_thread(self) -> None:
+        """Lets plain functions on this thread that ask for an event loop get this one."""
+        asyncio.set_event_loop(self._loop)
+
     def begin(self, coroutine: Coroutine[Any, Any, None]) -> None:
-        """Lets a coroutine run on the loop."""
-        asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+        """Lets a coroutine run on the loop; a closed loop runs none."""
+        try:
+            asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+        except RuntimeError:  # it is closed
+            coroutine.close()
 
     def post(self, function: Callable[..., object], *arguments: Any) -> None:
         """Calls a function on the loop's thread, soon; a closed loop calls nothing."""

@@ -14,6 +14,8 @@ from telefuser_grpc.domain.job import RunReport
 from telefuser_grpc.domain.task import Preview, Progress
 from telefuser_grpc.workers.channel import (
     FRAME_LIMIT_BYTES,
+    MSGPACK,
+    BlockingChannel,
     ProtocolError,
     ReplicaChannel,
     ServerChannel,
@@ -151,6 +153,21 @@ async def test_half_a_frame_is_the_end_of_file() -> None:
 
     assert await server.receive() is None
     server.close()
+
+
+async def test_bytes_travel_as_they_are_where_frames_are_packed_so() -> None:
+    ours, theirs = socket.socketpair()
+    server = await ServerChannel.open(ours, bytes | int, MSGPACK)
+    replica: BlockingChannel[bytes, bytes] = BlockingChannel(theirs, bytes | int, MSGPACK)
+    large = bytes(range(256)) * 2**14
+    sending = asyncio.create_task(asyncio.to_thread(replica.send, large))
+
+    assert await server.receive() == large
+    await sending
+    server.send(b"\xff\x00")
+    assert await asyncio.to_thread(replica.receive) == b"\xff\x00"
+    server.close()
+    replica.close()
 
 
 def _send_many(replica: ReplicaChannel, name: str) -> None:

@@ -39,7 +39,7 @@ PIECE_BYTES = 8 * 2**20
 """About how much of a client's media travels at once."""
 NOTICES = 16
 """How many notices may wait for a client; further ones are lost."""
-UNSENDABLE = (ProtocolError, TypeError, ValueError)
+UNSENDABLE = (ProtocolError, TypeError, ValueError, RecursionError)
 REFUSALS: Mapping[Refusal, type[TeleFuserError]] = {
     Refusal.REJECTED: SessionRejected,
     Refusal.CONFLICT: SessionConflict,
@@ -107,7 +107,8 @@ class LocalSession:
         if self._is_pulled:
             raise SessionFailed("The chunks of a session can be pulled once")
         self._is_pulled = True
-        self._send(Pull(self._number))
+        if not self._is_closing:
+            self._send(Pull(self._number))
         async with aclosing(self._read()) as chunks:
             async for chunk in chunks:
                 yield chunk

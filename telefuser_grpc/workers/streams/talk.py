@@ -2,6 +2,7 @@
 
 import queue
 import threading
+import time
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
@@ -15,7 +16,7 @@ from telefuser_grpc.pipeline.stream_service import StreamService
 from telefuser_grpc.workers.streams.messages import Closed, Created, Heard, Refusal, Refused, Told
 from telefuser_grpc.workers.streams.output import PATIENCE_SECONDS, Output, ProcessChannel
 
-SETTLE_SECONDS = 5.0
+SETTLE_SECONDS = 2.0
 """How long the close of a session waits for what the pipeline does for it."""
 
 logger = structlog.get_logger()
@@ -98,6 +99,7 @@ class Talk:
         self._name = ""
         self._decided = threading.Event()  # whether it was created
         self._closing = threading.Event()
+        self._once = threading.Lock()  # the first to take it closes
         self._listening: threading.Thread | None = None
 
     def begin(self, config: Mapping[str, Any]) -> None:
@@ -122,13 +124,14 @@ class Talk:
 
     def close(self) -> None:
         """Ends the session as soon as it is created."""
-        if not self._closing.is_set():
+        if self._once.acquire(blocking=False):
             self._closing.set()
             self._inbox.put(None)
             name = f"session-{self._number}-close"
             threading.Thread(target=self._close, name=name, daemon=True).start()
 
     def _listen(self, config: Mapping[str, Any]) -> None:
+        self._loop.adopt_thread()
         self._create(config)
         self._decided.set()
         if not self._name:
@@ -180,9 +183,10 @@ class Talk:
         if not self._name:
             return
         self._output.stop(after_seconds=0)
+        patience_ends = time.monotonic() + SETTLE_SECONDS
         if self._listening is not None:
             self._listening.join(SETTLE_SECONDS)
-        self._output.ended.wait(SETTLE_SECONDS)
+        self._output.ended.wait(max(0.0, patience_ends - time.monotonic()))
         self._service.close(self._id, self._loop)
         self._loop.close()
         self._on_closed(self._name)
