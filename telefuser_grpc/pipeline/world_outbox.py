@@ -18,7 +18,7 @@ class Outbox:
     """Takes messages on any thread, and yields them on one event loop.
 
     When it is full, a new picture takes the place of the oldest one, and a new status that of the
-    oldest of its stage, else of any other; errors and the end always get in.
+    oldest of its stage, else of any; errors and the end always get in, and drop nothing.
     """
 
     def __init__(self, size: int = SIZE) -> None:
@@ -33,18 +33,20 @@ class Outbox:
         self.high_watermark = 0
 
     def put(self, message: Message) -> None:
-        """Adds a message; never waits."""
+        """Adds a message; never waits. After the last one nothing is added."""
         with self._lock:
-            if len(self._waiting) >= self._size and not self._make_room(message):
-                self.dropped_statuses += 1
+            if self._is_closed:
                 return
+            if message["type"] not in TERMINAL and len(self._waiting) >= self._size:
+                self._make_room(message)
             self._waiting.append(message)
             self.high_watermark = max(self.high_watermark, len(self._waiting))
             self._wake()
 
-    def close(self) -> None:
-        """Ends the messages after those that wait."""
+    def close(self, last: Message) -> None:
+        """Adds the last message."""
         with self._lock:
+            self._waiting.append(last)
             self._is_closed = True
             self._wake()
 
@@ -70,18 +72,15 @@ class Outbox:
         with self._lock:
             return self._waiting.popleft() if self._waiting else None
 
-    def _make_room(self, new: Message) -> bool:
-        """Drops a message for the sake of a new one; tells whether that may come in."""
+    def _make_room(self, new: Message) -> None:
+        """Drops a message for the sake of a new one."""
         videos = [each for each in self._waiting if each["type"] in VIDEO]
         statuses = [each for each in self._waiting if each["type"] == "status"]
         if new["type"] == "status":
             same = [each for each in statuses if each["stage"] == new["stage"]]
-            droppable = [*same, *statuses]  # pictures outlive any status
+            self._drop([*same, *statuses, *videos][0])
         else:
-            droppable = [*videos, *statuses]
-        if droppable:
-            self._drop(droppable[0])
-        return bool(droppable) or new["type"] in TERMINAL
+            self._drop([*videos, *statuses][0])
 
     def _drop(self, message: Message) -> None:
         self._waiting.remove(message)

@@ -83,8 +83,7 @@ class WorldSession(Generic[S]):
         self._image = None
         self._summarise()
         self.is_over = True  # before the client is told, who may begin another at once
-        self._put({"type": "done", "total_chunks": self._chunks})
-        self._outbox.close()
+        self._outbox.close(self._full({"type": "done", "total_chunks": self._chunks}))
 
     def _walk(self) -> None:
         if self._inbox.is_closed:
@@ -211,5 +210,8 @@ class WorldSession(Generic[S]):
         self._put({"type": "status", "stage": stage, **told})
 
     def _put(self, message: Message) -> None:
+        self._outbox.put(self._full(message))
+
+    def _full(self, message: Message) -> Message:
         usual = {"index": self._chunks, "fps": self._config.fps, "timestamp": time.time()}
-        self._outbox.put({**usual, **message})
+        return {**usual, **message}
