@@ -515,3 +515,21 @@ async def test_pipeline_that_does_not_close_keeps_no_connection_open(host: FakeS
 
     assert peer.steps == ["finish", "close"]
     assert "session is let go badly" in [each["event"] for each in logs]
+
+
+async def test_what_ends_a_session_first_is_why_it_has_ended(
+    sessions: Sessions, host: FakeStreamHost, peer: FakePeer
+) -> None:
+    host.closing = asyncio.Event()
+    life = await opened(sessions, peer)
+    closing = asyncio.create_task(sessions.close("s1"))
+    await peer.told()
+
+    with capture_logs() as logs:
+        stopping = asyncio.create_task(sessions.close_all())
+        life.end(CloseCause.CONNECTION)
+        host.closing.set()
+        await asyncio.gather(closing, stopping)
+
+    assert [each["cause"] for each in logs if each["event"] == "session ended"] == ["request"]
+    assert life.error is None
