@@ -1,6 +1,7 @@
 """A stream process is loaded, speaks with its sessions, and is replaced when it dies."""
 
 import asyncio
+import json
 import os
 import signal
 import sys
@@ -23,9 +24,10 @@ from telefuser_grpc.errors import (
     TeleFuserError,
 )
 from telefuser_grpc.pipeline.loader import PipelineLoadError
-from telefuser_grpc.workers.streams.host import LocalStreamHost
-from telefuser_grpc.workers.streams.messages import CHUNK_WINDOW, PUSH_WINDOW
-from tests.workers.streams.hosts import collect, pipe, release, stream_host, until_dead
+from telefuser_grpc.workers.process import ReplicaProcess, replica_environment
+from telefuser_grpc.workers.streams.host import COMMAND, LocalStreamHost, _connect
+from telefuser_grpc.workers.streams.messages import CHUNK_WINDOW, PUSH_WINDOW, Load, Loaded, Serve
+from tests.workers.streams.hosts import FILES, collect, pipe, release, stream_host, until_dead
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 DIED = "The stream process died: it was killed by SIGKILL, as a system does whose memory runs out"
@@ -494,6 +496,32 @@ async def test_closing_kills_a_pipeline_that_hangs(tmp_path: Path) -> None:
         await creating
     os.close(writer)
     assert not Path(f"/proc/{pid}").exists()
+
+
+async def test_a_process_exits_in_the_middle_of_a_chunk_when_its_server_has_gone(
+    tmp_path: Path,
+) -> None:
+    wait = pipe(tmp_path)
+    process = await ReplicaProcess.spawn(
+        COMMAND, replica_environment(os.environ, ()), connect=_connect
+    )
+    process.channel.send(Load(file=str(FILES / "push.py"), gpu_num=1))
+    assert isinstance(await process.channel.receive(), Loaded)
+    process.channel.send(Serve(1, json.dumps({"wait": str(wait)}).encode()))
+    writer = await asyncio.to_thread(os.open, wait, os.O_WRONLY)  # it makes a chunk now
+
+    process.channel.close()
+
+    async with asyncio.timeout(10):
+        await process._child.wait()
+    os.close(writer)
+
+
+async def test_noise_of_the_process_ends_it() -> None:
+    noise = "import socket, sys; socket.socket(fileno=int(sys.argv[1])).sendall(bytes(4) + b'!')"
+    async with stream_host("push", command=(sys.executable, "-c", noise)) as host:
+        with pytest.raises(PipelineLoadError, match="broke the protocol: not a frame"):
+            await host.until_ready()
 
 
 async def test_the_server_does_not_load_what_pipelines_need() -> None:
