@@ -3,16 +3,22 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from telefuser_grpc.client._aio_session import AsyncLiveSession
+from telefuser_grpc.client._session import LiveSession
 from telefuser_grpc.client._shared import InputSource
 from telefuser_grpc.client.aio import AsyncClient
 from telefuser_grpc.client.client import Client
 from telefuser_grpc.client.failures import TaskCreationError, TaskFailedError, TaskTimeoutError
 from telefuser_grpc.client.values import (
+    PictureFormat,
     Queue,
     QueuedTask,
     Readiness,
     ServiceMetadata,
     ServiceStatus,
+    SessionChunk,
+    SessionMessage,
+    SessionPicture,
 )
 from telefuser_grpc.errors import TeleFuserError
 
@@ -21,13 +27,19 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AsyncClient",
+    "AsyncLiveSession",
     "Client",
     "InputSource",
+    "LiveSession",
+    "PictureFormat",
     "Queue",
     "QueuedTask",
     "Readiness",
     "ServiceMetadata",
     "ServiceStatus",
+    "SessionChunk",
+    "SessionMessage",
+    "SessionPicture",
     "TFClient",
     "TaskCreationError",
     "TaskFailedError",

@@ -12,17 +12,27 @@ from telefuser_grpc._gen.telefuser.v1 import (
     artifact_pb2,
     contract_pb2,
     error_pb2,
+    session_service_pb2,
     system_service_pb2,
     task_pb2,
     task_service_pb2,
 )
-from telefuser_grpc.client.values import Queue, QueuedTask, ServiceMetadata, ServiceStatus
+from telefuser_grpc.client.values import (
+    PictureFormat,
+    Queue,
+    QueuedTask,
+    ServiceMetadata,
+    ServiceStatus,
+    SessionChunk,
+    SessionPicture,
+)
 from telefuser_grpc.domain.artifact import Artifact, MediaFacts, Upload
 from telefuser_grpc.domain.batching import Batching
 from telefuser_grpc.domain.contract import PipelineContract, TaskContract
 from telefuser_grpc.domain.kinds import MediaType, default_media_type
 from telefuser_grpc.domain.parameter import Parameter
 from telefuser_grpc.domain.replica import ReplicaState, ReplicaStatus
+from telefuser_grpc.domain.session import Session, SessionState, Sound, StreamMode
 from telefuser_grpc.domain.sizes import InputLimits
 from telefuser_grpc.domain.task import (
     Preview,
@@ -142,6 +152,33 @@ def metadata(message: system_service_pb2.GetMetadataResponse) -> ServiceMetadata
     )
 
 
+def session(message: session_service_pb2.Session) -> Session:
+    """Returns a session, without its owner."""
+    mode = session_service_pb2.SessionMode.Name(message.mode)
+    state = session_service_pb2.SessionState.Name(message.state)
+    return Session(
+        id=message.id,
+        mode=StreamMode[mode.removeprefix("SESSION_MODE_")],
+        state=SessionState[state.removeprefix("SESSION_STATE_")],
+        transport=message.transport,
+        chunks=message.chunks,
+    )
+
+
+def session_chunk(message: session_service_pb2.SessionChunk) -> SessionChunk:
+    """Returns a chunk of a session."""
+    sound = message.sound
+    return SessionChunk(
+        index=message.index,
+        pictures=tuple(map(_session_picture, message.pictures.pictures)),
+        fps=message.pictures.fps or None,
+        sound=Sound(pcm=sound.pcm, sample_rate=sound.sample_rate, channels=sound.channels)
+        if message.HasField("sound")
+        else None,
+        data=plain(message.data),
+    )
+
+
 def state(value: task_pb2.TaskState) -> TaskState:
     """Returns the state that a number on the wire stands for."""
     return TaskState[task_pb2.TaskState.Name(value).removeprefix("TASK_STATE_")]
@@ -150,6 +187,16 @@ def state(value: task_pb2.TaskState) -> TaskState:
 def plain(message: Message) -> Any:
     """Returns a Struct or Value as Python values, with whole numbers as integers."""
     return _whole(MessageToDict(message))
+
+
+def _session_picture(message: session_service_pb2.SessionPicture) -> SessionPicture:
+    name = session_service_pb2.PictureFormat.Name(message.format)
+    return SessionPicture(
+        content=message.content,
+        format=PictureFormat(name.removeprefix("PICTURE_FORMAT_")),
+        width=message.width,
+        height=message.height,
+    )
 
 
 def _whole(value: Any) -> Any:

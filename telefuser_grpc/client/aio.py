@@ -21,6 +21,8 @@ import grpc
 from telefuser_grpc._gen.telefuser.v1 import (
     artifact_service_pb2,
     artifact_service_pb2_grpc,
+    session_service_pb2,
+    session_service_pb2_grpc,
     system_service_pb2,
     system_service_pb2_grpc,
     task_service_pb2,
@@ -31,7 +33,9 @@ from telefuser_grpc._gen.telefuser.v1.artifact_service_pb2 import (
     UploadInputResponse,
 )
 from telefuser_grpc.client import _convert, _transfer
+from telefuser_grpc.client._aio_session import AsyncLiveSession
 from telefuser_grpc.client._errors import connection_lost, error_of
+from telefuser_grpc.client._session_messages import opening_request
 from telefuser_grpc.client._shared import (
     CHANNEL_OPTIONS,
     DEFAULT_TARGET,
@@ -48,8 +52,15 @@ from telefuser_grpc.client._shared import (
     list_request,
 )
 from telefuser_grpc.client._transfer import Download, DownloadProgress
-from telefuser_grpc.client.values import Queue, Readiness, ServiceMetadata, ServiceStatus
+from telefuser_grpc.client.values import (
+    PictureFormat,
+    Queue,
+    Readiness,
+    ServiceMetadata,
+    ServiceStatus,
+)
 from telefuser_grpc.domain.artifact import Artifact, Upload
+from telefuser_grpc.domain.session import Session
 from telefuser_grpc.domain.task import Task, TaskEvent, TaskState
 from telefuser_grpc.errors import Unavailable
 
@@ -83,6 +94,7 @@ class AsyncClient:
         self._tasks = task_service_pb2_grpc.TaskServiceStub(self._channel)
         self._artifacts = artifact_service_pb2_grpc.ArtifactServiceStub(self._channel)
         self._system = system_service_pb2_grpc.SystemServiceStub(self._channel)
+        self._sessions = session_service_pb2_grpc.SessionServiceStub(self._channel)
 
     async def __aenter__(self) -> Self:
         return self
@@ -274,6 +286,45 @@ class AsyncClient:
             self._system.GetReadiness, system_service_pb2.GetReadinessRequest()
         )
         return Readiness(is_ready=response.ready, message=response.message)
+
+    def session(
+        self,
+        config: Mapping[str, Any] | None = None,
+        *,
+        session_id: str = "",
+        picture_format: PictureFormat = PictureFormat.JPEG,
+    ) -> AsyncLiveSession:
+        """Returns a session that is open inside of its block.
+
+        Args:
+            config: What the pipeline is told, such as `task`, `prompt`, `fps` and `image`.
+            session_id: The id that it shall have; a pipeline may give it another.
+            picture_format: How pictures are sent.
+        """
+        return AsyncLiveSession(
+            self._sessions.Interact,
+            opening_request(config or {}, session_id=session_id, picture_format=picture_format),
+            target=self._target,
+            metadata=self._metadata,
+            limit_seconds=self._limit_seconds,
+            close_seconds=self._timeout_seconds,
+        )
+
+    async def sessions(self) -> Sequence[Session]:
+        """Returns the caller's open sessions, the oldest first."""
+        request = session_service_pb2.ListSessionsRequest()
+        response = await self._call(self._sessions.ListSessions, request)
+        return [_convert.session(each) for each in response.sessions]
+
+    async def get_session(self, session_id: str) -> Session:
+        """Returns an open session. Raises SessionNotFound."""
+        request = session_service_pb2.GetSessionRequest(session_id=session_id)
+        return _convert.session((await self._call(self._sessions.GetSession, request)).session)
+
+    async def close_session(self, session_id: str) -> None:
+        """Ends a session, whoever holds it, and waits for its end. Raises SessionNotFound."""
+        request = session_service_pb2.CloseSessionRequest(session_id=session_id)
+        await self._call(self._sessions.CloseSession, request)
 
     async def _sent(self, source: InputSource) -> Upload | str:
         return await self.upload(source) if isinstance(source, Path | bytes) else source

@@ -11,13 +11,19 @@ from telefuser_grpc import client, errors
 def test_exports_are_these_and_exist() -> None:
     assert client.__all__ == [
         "AsyncClient",
+        "AsyncLiveSession",
         "Client",
         "InputSource",
+        "LiveSession",
+        "PictureFormat",
         "Queue",
         "QueuedTask",
         "Readiness",
         "ServiceMetadata",
         "ServiceStatus",
+        "SessionChunk",
+        "SessionMessage",
+        "SessionPicture",
         "TFClient",
         "TaskCreationError",
         "TaskFailedError",
@@ -49,3 +55,4 @@ def test_both_clients_have_the_same_methods() -> None:
         return {name for name in vars(kind) if not name.startswith("_")}
 
     assert methods(client.Client) == methods(client.AsyncClient)
+    assert methods(client.LiveSession) == methods(client.AsyncLiveSession)

@@ -1,5 +1,6 @@
 """The examples of the page on the clients run, each as a program of its own."""
 
+import asyncio
 import re
 import subprocess
 import sys
@@ -12,10 +13,13 @@ from PIL import Image
 from telefuser_grpc import client
 from tests.fakes.openai_service import FILM, PICTURE, OpenAIService
 from tests.fakes.service import Service
+from tests.fakes.streams import chunk
+from tests.server.stream_backend import StreamBackend
 
 PAGE = Path(client.__file__).with_name("README.md").read_text()
 EXAMPLES = re.findall(r"^```python\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
-NATIVE = [each for each in EXAMPLES if "OpenAI" not in each]
+SESSIONS = [each for each in EXAMPLES if ".session(" in each]
+NATIVE = [each for each in EXAMPLES if "OpenAI" not in each and each not in SESSIONS]
 OPENAI = [each for each in EXAMPLES if "OpenAI" in each]
 PIPELINE = Path(__file__).parent / "every_kind_pipeline.py"
 
@@ -41,7 +45,7 @@ def run(example: str, folder: Path, address: str) -> str:
 
 
 def in_haste(example: str, address: str) -> str:
-    example = example.replace("127.0.0.1:8000", address)
+    example = example.replace("127.0.0.1:8000", address).replace("127.0.0.1:8088", address)
     return "import time; pause = time.sleep; time.sleep = lambda _: pause(0.05)\n" + example
 
 
@@ -71,7 +75,7 @@ def test_example_runs(
 
 
 def test_every_example_is_run() -> None:
-    assert (len(NATIVE), len(OPENAI)) == (8, 1)
+    assert (len(NATIVE), len(OPENAI), len(SESSIONS)) == (8, 1, 1)
 
 
 def test_openai_example_runs(tmp_path: Path) -> None:
@@ -80,3 +84,15 @@ def test_openai_example_runs(tmp_path: Path) -> None:
 
     assert (tmp_path / "sunset.png").read_bytes() == PICTURE
     assert (tmp_path / "cat.mp4").read_bytes() == FILM
+
+
+async def test_session_example_runs(tmp_path: Path) -> None:
+    async with StreamBackend(tmp_path) as backend:
+        backend.host.returns_id = "world"
+        running = asyncio.to_thread(run, SESSIONS[0], tmp_path, backend.address)
+        backend.host.make("world", *[chunk(index, stage="walking") for index in range(3)])
+        output = await running
+
+    assert output == "".join(f"{each} 1 {{'stage': 'walking'}}\n" for each in range(3)) + "3\n"
+    assert backend.host.pushed["world"] == [{"type": "control_state", "controls": ["w"]}]
+    assert (tmp_path / "last.png").exists()
