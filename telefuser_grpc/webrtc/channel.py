@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, cast
 
 import msgspec
@@ -13,6 +14,7 @@ from telefuser_grpc.webrtc.inbox import Inbox
 LABEL = "telefuser"
 FULL_BYTES = 1 << 20
 LOW_BYTES = 1 << 18
+LAST_WORDS_SECONDS = 2.0
 
 logger = structlog.get_logger()
 
@@ -46,6 +48,17 @@ class Channel:
     def release(self) -> None:
         """Ends every wait."""
         self._drained.set()
+
+    async def close(self) -> None:
+        """Closes the channel behind what was said last, as long as the client takes it."""
+        if self._channel.readyState != "open":
+            return
+        closed = asyncio.Event()
+        self._channel.on("close", closed.set)
+        self._channel.close()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LAST_WORDS_SECONDS):
+                await closed.wait()
 
     def _hear(self, said: str | bytes) -> None:
         if isinstance(said, bytes):

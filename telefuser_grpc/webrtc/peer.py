@@ -224,6 +224,8 @@ class WebRtcPeer:
         task.add_done_callback(self._tasks.discard)
 
     async def _close(self) -> None:
+        if self._channel is not None and self._inbox.cause is None:
+            await self._channel.close()
         self._leave(CloseCause.REQUEST)
         self._link.close()
         tasks = list(self._tasks)

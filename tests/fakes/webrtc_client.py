@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import asynccontextmanager, suppress
-from typing import Any
+from typing import Any, TypeVar
 
 from aiortc import (
     AudioStreamTrack,
@@ -17,6 +17,10 @@ from aiortc import (
 )
 from aiortc.mediastreams import MediaStreamError
 from av import AudioFrame, VideoFrame
+
+T = TypeVar("T")
+
+PATIENCE_SECONDS = 20.0
 
 
 class WebRtcClient:
@@ -69,7 +73,7 @@ class WebRtcClient:
         if self.channel.readyState == "connecting":
             opened = asyncio.Event()
             self.channel.on("open", opened.set)
-            await opened.wait()
+            await _soon(opened.wait())
 
     def say(self, message: Mapping[str, Any] | str | bytes) -> None:
         """Says a message; text goes as it is."""
@@ -78,20 +82,20 @@ class WebRtcClient:
 
     async def hear(self) -> Mapping[str, Any] | bytes | None:
         """Waits for the next message of the server; None when the channel was closed."""
-        return await self._heard.get()
+        return await _soon(self._heard.get())
 
     async def sees(self, count: int) -> list[VideoFrame]:
         """Waits until so many pictures have come, and returns all."""
         while len(self.pictures) < count:
             self._received.clear()
-            await self._received.wait()
+            await _soon(self._received.wait())
         return self.pictures
 
     async def hears_sound(self, count: int) -> list[AudioFrame]:
         """Waits until so many pieces of sound have come, and returns all."""
         while len(self.sounds) < count:
             self._received.clear()
-            await self._received.wait()
+            await _soon(self._received.wait())
         return self.sounds
 
     async def close(self) -> None:
@@ -122,6 +126,11 @@ class WebRtcClient:
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         self._tasks.add(asyncio.create_task(work))
+
+
+async def _soon(waiting: Coroutine[Any, Any, T]) -> T:
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        return await waiting
 
 
 @asynccontextmanager

@@ -1,5 +1,6 @@
 """Connects a client and a peer, without a server between them."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from tests.fakes.webrtc_client import WebRtcClient, webrtc_client
 
 BIDIRECTIONAL = StreamMode.BIDIRECTIONAL
 SERVER_PUSH = StreamMode.SERVER_PUSH
+PATIENCE_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,7 @@ async def dialled(
         )
         try:
             await client.accept(answer)
-            yield Line(client=client, peer=peer, answer=answer)
+            async with asyncio.timeout(PATIENCE_SECONDS):  # pytest's own does not reach this loop
+                yield Line(client=client, peer=peer, answer=answer)
         finally:
             await peer.close()

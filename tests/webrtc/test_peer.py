@@ -90,6 +90,20 @@ async def test_error_is_told_before_the_end() -> None:
     ]
 
 
+async def test_last_words_arrive_before_the_end_of_the_connection() -> None:
+    async with dialled() as line:
+        await line.stands()
+
+        for index in range(20):
+            await line.peer.send(Chunk(index=index, data={"text": "x" * 5_000}))
+        await line.peer.finish(20, "it broke")
+        await line.peer.close()
+        told = [await line.client.hear() for _ in range(23)]
+
+    assert [each["type"] for each in told if each] == ["chunk"] * 21 + ["done"]
+    assert told[-1] is None
+
+
 async def test_client_is_heard_until_it_says_stop() -> None:
     async with dialled() as line:
         await line.stands()
