@@ -14,7 +14,8 @@ from telefuser_grpc.scheduler.stream_ports import StreamHost
 class StreamServiceFacts:
     """How the service was started: what its metadata says beside what was loaded.
 
-    `parallelism` counts the devices of the pipeline; `queue_limit` and `configured_concurrency` are those of tasks and are only shown.
+    `parallelism` counts the devices of the pipeline; `queue_limit` and `configured_concurrency` are
+    those of tasks and are only shown.
     """
 
     pipeline_file: str

@@ -57,6 +57,16 @@ DOCUMENTED = {  # name, what is written, what is read, what holds without it
     "GPU_PLATFORM": ("nvidia", "nvidia", "auto"),
     "NUM_REPLICAS": ("2", 2, 1),
     "ENABLE_OPENAI_API": ("false", False, True),
+    "WEBRTC_MAX_SESSIONS": ("2", 2, 10),
+    "WEBRTC_VIDEO_CODEC": ("vp8", "VP8", "H264"),
+    "WEBRTC_VIDEO_BITRATE": ("2000000", 2_000_000, 8_000_000),
+    "WEBRTC_VIDEO_BUFFER_SECONDS": ("0.5", 0.5, 1.0),
+    "WEBRTC_DATA_CHANNEL_TIMEOUT_SECONDS": ("3", 3.0, 10.0),
+    "WEBRTC_DISCONNECTED_GRACE_SECONDS": ("0", 0.0, 5.0),
+    "STUN_SERVERS": ("[]", (), ("stun:stun.l.google.com:19302",)),
+    "TURN_SERVER": ("turn:relay:3478", "turn:relay:3478", None),
+    "TURN_USERNAME": ("me", "me", None),
+    "TURN_CREDENTIAL": ("secret", SecretStr("secret"), None),
 }
 OURS = {
     "PIPE_PATH": ("p.py", Path("p.py"), None),
@@ -147,6 +157,9 @@ def test_every_setting_is_tested_and_described() -> None:
         ("CLEANUP_KEEP_COUNT", 100, 10000),
         ("GPU_METRICS_INTERVAL", 1, 60),
         ("LOG_SYSLOG_PORT", 1, 65535),
+        ("WEBRTC_MAX_SESSIONS", 1, 100),
+        ("WEBRTC_VIDEO_BITRATE", 500_000, 50_000_000),
+        ("WEBRTC_DISCONNECTED_GRACE_SECONDS", 0, 120),
     ],
 )
 def test_range_is_closed_at_both_ends(name: str, least: int, most: int, place: Place) -> None:
