@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from telefuser_grpc._gen.telefuser.v1 import session_service_pb2 as pb
+from telefuser_grpc.domain.api_key import read_list
 from telefuser_grpc.domain.session import Chunk, ClientMedia, Picture, Sound, StreamMode
 from telefuser_grpc.errors import (
     OfferRejected,
@@ -18,6 +19,8 @@ from telefuser_grpc.errors import (
     SessionRejected,
     StreamNotRunning,
 )
+from telefuser_grpc.server.interceptors.keys import KeyCheck
+from telefuser_grpc.server.keys import REVOKED, KeyRing
 from tests.fakes.streams import ANSWER_SDP, FakePeer, chunk, picture, sound
 from tests.server.refusal import Refusal, read_refusal, refusal
 from tests.server.stream_backend import Interaction, StreamBackend, opening, said
@@ -47,6 +50,10 @@ def file_of(shade: int, name: str, size: tuple[int, int] = (8, 4)) -> bytes:
     content = io.BytesIO()
     Image.new("RGB", size, (shade, shade, shade)).save(content, name)
     return content.getvalue()
+
+
+def bearer(key: str) -> tuple[tuple[str, str], ...]:
+    return (("authorization", f"Bearer {key}"),)
 
 
 async def test_first_answer_says_how_the_session_was_opened(backend: StreamBackend) -> None:
@@ -301,6 +308,7 @@ async def test_call_that_says_nothing_is_refused(backend: StreamBackend) -> None
         assert fields(await failed(talk)) == ["open"]
 
 
+ANN, BOB = "sk-ann-0123456789", "sk-bob-0123456789"
 RGB, PNG = pb.PICTURE_FORMAT_RGB, pb.PICTURE_FORMAT_PNG
 
 
@@ -470,3 +478,26 @@ async def test_other_peers_are_not_disturbed_by_a_call_that_fails(backend: Strea
 
     backend.host.make("browser", chunk())
     assert len(await peer.shown(1)) == 1
+
+
+async def test_session_is_its_callers_alone_and_ends_with_the_key(tmp_path: Path) -> None:
+    ring = KeyRing(read_list(f"ann:{ANN},bob:{BOB}"))
+    async with StreamBackend(tmp_path, keys=KeyCheck(ring.by_key, ring)) as backend:
+        service, request = backend.session_service, pb.GetSessionRequest(session_id="s1")
+        async with backend.interact(opening(), metadata=bearer(ANN)) as talk:
+            await talk.read()
+            life = backend.sessions._lives["s1"]
+            mine = await service.GetSession(request, metadata=bearer(ANN))
+            hidden = await refusal(service.GetSession(request, metadata=bearer(BOB)))
+            closed = await refusal(
+                service.CloseSession(pb.CloseSessionRequest(session_id="s1"), metadata=bearer(BOB))
+            )
+
+            ring.replace(read_list(f"bob:{BOB}"))
+            refused = await failed(talk)
+            await asyncio.wait_for(life.ended(), 5)
+
+    assert (mine.session.id, life.terms.owner) == ("s1", "ann")
+    assert {hidden.reason, closed.reason} == {"SESSION_NOT_FOUND"}
+    assert (refused.code, refused.message) == (grpc.StatusCode.UNAUTHENTICATED, REVOKED)
+    assert backend.host.closed == ["s1"]
