@@ -33,6 +33,8 @@ REACH = 10
 """Pixels that it moves in them."""
 FARTHEST = 30
 """How far a picture is moved that shows no shape on a plain background."""
+MARGIN = 3
+"""Pixels that stay free beside a shape; what touches an edge is smeared."""
 CONTRAST = 48
 """How much a shape differs from the background, of 255."""
 STEPS_OF_THE_FIRST, GUIDANCE = 12, 1.5
@@ -171,10 +173,8 @@ def _has_room(place: Place) -> bool:
         return max(abs(place.across), abs(place.down)) <= FARTHEST
     left, top, right, bottom = box
     return (
-        left + place.across >= 1
-        and right + place.across < SIZE - 1
-        and top + place.down >= 1
-        and bottom + place.down < SIZE - 1
+        min(left + place.across, top + place.down) >= MARGIN
+        and max(right + place.across, bottom + place.down) < SIZE - MARGIN
     )
 
 

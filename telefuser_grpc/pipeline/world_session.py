@@ -97,7 +97,9 @@ class WorldSession(Generic[S]):
     def _follow(self, first: Any, beginning: S) -> None:
         """Makes chunk after chunk, each of what is wanted when it is begun."""
         self._preview(first)
-        self._tell("runtime_ready", width=first.width, height=first.height, **self._progress())
+        keys = list(self._world.traits.keys)
+        size = {"width": first.width, "height": first.height}
+        self._tell("runtime_ready", keys=keys, **size, **self._progress())
         state = beginning
         given: tuple[Any, ...] = (first,)
         carried: Controls | None = None

@@ -96,6 +96,7 @@ async def test_session_shows_its_first_picture_and_says_that_it_is_ready(
 
     assert (preview["type"], preview["index"], len(preview["frames"])) == ("preview", -1, 1)
     assert (ready["width"], ready["height"]) == (8, 8)
+    assert ready["keys"] == list("wsadikjl")
     assert ready["stream_progress"] == {
         "service_max_duration_seconds": 20.0,
         "target_duration_seconds": 20.0,
