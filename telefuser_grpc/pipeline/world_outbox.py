@@ -3,13 +3,15 @@
 import asyncio
 import threading
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
 SIZE = 4
+"""Messages that wait before a new picture takes the place of the oldest one."""
+MOST = 16
+"""Messages that wait before a new status takes the place of an older one."""
 VIDEO = frozenset({"chunk", "preview"})
-TERMINAL = frozenset({"error", "done"})
 
 Message = Mapping[str, Any]
 
@@ -17,12 +19,13 @@ Message = Mapping[str, Any]
 class Outbox:
     """Takes messages on any thread, and yields them on one event loop.
 
-    When it is full, a new picture takes the place of the oldest one, and a new status that of the
-    oldest of its stage, else of any; errors and the end always get in, and drop nothing.
+    A new picture takes the place of the oldest one where messages pile up, and a new status that
+    of the oldest of its stage, else of any; errors and the end always get in, and drop nothing.
     """
 
-    def __init__(self, size: int = SIZE) -> None:
+    def __init__(self, size: int = SIZE, most: int = MOST) -> None:
         self._size = size
+        self._most = most
         self._lock = threading.Lock()
         self._waiting: deque[Message] = deque()
         self._is_closed = False
@@ -37,8 +40,7 @@ class Outbox:
         with self._lock:
             if self._is_closed:
                 return
-            if message["type"] not in TERMINAL and len(self._waiting) >= self._size:
-                self._make_room(message)
+            self._make_room(message)
             self._waiting.append(message)
             self.high_watermark = max(self.high_watermark, len(self._waiting))
             self._wake()
@@ -73,21 +75,22 @@ class Outbox:
             return self._waiting.popleft() if self._waiting else None
 
     def _make_room(self, new: Message) -> None:
-        """Drops a message for the sake of a new one."""
-        videos = [each for each in self._waiting if each["type"] in VIDEO]
-        statuses = [each for each in self._waiting if each["type"] == "status"]
-        if new["type"] == "status":
+        """Drops a message for the sake of a new one, where too many wait."""
+        if new["type"] in VIDEO and len(self._waiting) >= self._size:
+            videos = [each for each in self._waiting if each["type"] in VIDEO]
+            self._drop(videos[:1])
+        elif new["type"] == "status" and len(self._waiting) >= self._most:
+            statuses = [each for each in self._waiting if each["type"] == "status"]
             same = [each for each in statuses if each["stage"] == new["stage"]]
-            self._drop([*same, *statuses, *videos][0])
-        else:
-            self._drop([*videos, *statuses][0])
+            self._drop([*same, *statuses][:1])
 
-    def _drop(self, message: Message) -> None:
-        self._waiting.remove(message)
-        if message["type"] in VIDEO:
-            self.dropped_videos += 1
-        else:
-            self.dropped_statuses += 1
+    def _drop(self, messages: Sequence[Message]) -> None:
+        for message in messages:
+            self._waiting.remove(message)
+            if message["type"] in VIDEO:
+                self.dropped_videos += 1
+            else:
+                self.dropped_statuses += 1
 
 
 def _nobody() -> None:

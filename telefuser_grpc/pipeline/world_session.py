@@ -76,7 +76,7 @@ class WorldSession(Generic[S]):
         try:
             self._walk()
         except SessionOver:
-            logger.info("walk stopped within a chunk", session=self.id, chunk=self._chunks)
+            logger.info("walk stopped in between", session=self.id, chunk=self._chunks)
         except Exception as error:  # a world is anybody's code
             logger.exception("walk failed", session=self.id)
             self._fail("worker_failed", error)

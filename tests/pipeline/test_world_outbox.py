@@ -48,11 +48,19 @@ async def test_new_picture_comes_in_where_only_statuses_wait() -> None:
     for message in (status("a", 1), status("b", 2), {"type": "preview", "number": 3}):
         outbox.put(message)
 
-    assert await waiting(outbox) == [2, 3, "done"]
+    assert await waiting(outbox) == [1, 2, 3, "done"]
+
+
+async def test_burst_of_statuses_drops_none_of_them_and_no_picture() -> None:
+    outbox = Outbox(2)
+    for message in (chunk(1), *(status("a", number) for number in range(2, 9))):
+        outbox.put(message)
+
+    assert await waiting(outbox) == [*range(1, 9), "done"]
 
 
 async def test_new_status_takes_the_place_of_one_of_its_stage() -> None:
-    outbox = Outbox(4)
+    outbox = Outbox(most=4)
     for message in (status("a", 1), chunk(2), status("b", 3), status("b", 4), status("b", 5)):
         outbox.put(message)
 
@@ -61,7 +69,7 @@ async def test_new_status_takes_the_place_of_one_of_its_stage() -> None:
 
 
 async def test_new_status_drops_another_one_rather_than_a_picture() -> None:
-    outbox = Outbox(3)
+    outbox = Outbox(most=3)
     for message in (chunk(1), status("a", 2), chunk(3), status("b", 4)):
         outbox.put(message)
 
@@ -69,7 +77,7 @@ async def test_new_status_drops_another_one_rather_than_a_picture() -> None:
 
 
 async def test_error_and_end_always_get_in_and_drop_nothing() -> None:
-    outbox = Outbox(2)
+    outbox = Outbox(2, 2)
     for message in (chunk(1), chunk(2), {"type": "error"}):
         outbox.put(message)
 
