@@ -21,6 +21,7 @@ from telefuser_grpc.workers.child import exit_after, live
 from telefuser_grpc.workers.loading import settle
 from telefuser_grpc.workers.streams.messages import (
     Close,
+    Closed,
     Create,
     FromServer,
     Load,
@@ -110,9 +111,12 @@ class Desk:
             return is_free
 
     def _forget(self, number: int, name: str) -> None:
+        """Tells that a number is done with; whoever hears that may use its id again."""
         with self._changed:
-            self._occupants.pop(number, None)
             self._ids.discard(name)
+        self._channel.send(Closed(number))
+        with self._changed:
+            del self._occupants[number]
             self._changed.notify_all()
 
 

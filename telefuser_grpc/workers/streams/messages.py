@@ -15,13 +15,14 @@
     Loaded              the service has started
     LoadFailed          it could not be; the process exits
     Pong                after a Ping, at once, whatever else it does
-    Created, Refused    after Create; Refused is the number's last frame
+    Created, Refused    after Create
     Heard               after a Push, when the pipeline has it
     Told                any time after Created: what went wrong beside the output
     Shown               a picture of the chunk that Made ends
     Made                after Pull or Serve, while less than a window is not Taken yet
     Ended               once, after Pull or Serve: no chunk will come
-    Closed              after Close, or where Serve has Ended; what comes later is of no interest
+    Closed              after Close, after Refused, or where Serve has Ended; what comes later is of
+                        no interest
 
 A number stands for one session, is chosen by the server and never used twice. JSON that clients
 and pipelines write travels as text inside of frames: its numbers may be of any size. The end of

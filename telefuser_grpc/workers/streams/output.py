@@ -86,13 +86,14 @@ class Output:
         error = ""
         try:
             await self._produce(chunks)
-        except (Exception, SystemExit, asyncio.CancelledError) as raised:
+        except asyncio.CancelledError:
+            error = "" if self._is_stopping else "The pipeline was interrupted"
+        except (Exception, SystemExit) as raised:
             if not self._is_stopping:
                 logger.warning("stream failed", number=self._number, exc_info=raised)
                 error = failure_of(raised).message
-        finally:
-            self.ended.set()
         self._channel.send(Ended(self._number, error.encode(errors="replace").decode()))
+        self.ended.set()
         on_end()
 
     async def _produce(self, chunks: Callable[[], Any]) -> None:

@@ -13,7 +13,7 @@ from telefuser_grpc.domain.session import ClientMessage
 from telefuser_grpc.pipeline.failure import MESSAGE_LENGTH, public_message
 from telefuser_grpc.pipeline.stream_loop import StreamLoop
 from telefuser_grpc.pipeline.stream_service import StreamService
-from telefuser_grpc.workers.streams.messages import Closed, Created, Heard, Refusal, Refused, Told
+from telefuser_grpc.workers.streams.messages import Created, Heard, Refusal, Refused, Told
 from telefuser_grpc.workers.streams.output import PATIENCE_SECONDS, Output, ProcessChannel
 
 SETTLE_SECONDS = 2.0
@@ -44,9 +44,7 @@ class Request:
         channel: ProcessChannel,
         on_closed: Callable[[], None],
     ) -> None:
-        self._number = number
         self._service = service
-        self._channel = channel
         self._on_closed = on_closed
         self._loop = StreamLoop(f"request-{number}")
         self._output = Output(number, channel, self._loop)
@@ -64,7 +62,6 @@ class Request:
         self._output.stop(after_seconds=PATIENCE_SECONDS)
 
     def _end(self) -> None:
-        self._channel.send(Closed(self._number))
         self._loop.close()
         self._on_closed()
 
@@ -190,7 +187,6 @@ class Talk:
         self._service.close(self._id, self._loop)
         self._loop.close()
         self._on_closed(self._name)
-        self._channel.send(Closed(self._number))
 
 
 def _first_line(error: Exception) -> str:
