@@ -20,7 +20,6 @@ from telefuser_grpc.pipeline.world import WorldService
 from telefuser_grpc.pipeline.world_config import WorldConfig
 from telefuser_grpc.pipeline.world_controls import Controls
 from telefuser_grpc.pipeline.world_model import Progress, WorldTraits
-from telefuser_grpc.pipeline.world_options import media_roots
 
 PROMPT = "a red circle on a navy background"
 MOTIONS = {"w": ("up", 0, -1), "s": ("down", 0, 1), "a": ("left", -1, 0), "d": ("right", 1, 0)}
@@ -189,6 +188,6 @@ def _shape_box(picture: Image.Image) -> tuple[int, int, int, int] | None:
     return int(columns.min()), int(rows.min()), int(columns.max()), int(rows.max())
 
 
-def get_service() -> WorldService[Place]:
+def get_service(media_roots: Sequence[str] = ()) -> WorldService[Place]:
     """Return the world as a service; there is nothing to split over devices."""
-    return WorldService(MovingShapesWorld(), media_roots=media_roots())
+    return WorldService(MovingShapesWorld(), media_roots=media_roots)

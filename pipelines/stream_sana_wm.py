@@ -24,7 +24,6 @@ from telefuser_grpc.pipeline.world_camera import Camera, at_the_beginning, follo
 from telefuser_grpc.pipeline.world_config import Intrinsics, WorldConfig
 from telefuser_grpc.pipeline.world_controls import Controls
 from telefuser_grpc.pipeline.world_model import Progress, WorldTraits
-from telefuser_grpc.pipeline.world_options import media_roots, model_options
 
 MODEL = "Efficient-Large-Model/SANA-WM_bidirectional-diffusers"
 WIDTH, HEIGHT = 1280, 704
@@ -159,7 +158,8 @@ def way(place: Place, controls: Controls, frames: int) -> list[Camera]:
     return follow(place.camera, controls.poses, frames, stride=STRIDE)
 
 
-def get_service(gpu_num: int = 1, options: ModelOptions | None = None) -> WorldService[Place]:
-    """Return the world as a service; without options it is loaded as the environment says."""
-    world = SanaWorld(options or model_options(), gpu_num)
-    return WorldService(world, media_roots=media_roots())
+def get_service(
+    gpu_num: int = 1, options: ModelOptions | None = None, media_roots: Sequence[str] = ()
+) -> WorldService[Place]:
+    """Return the world as a service."""
+    return WorldService(SanaWorld(options or ModelOptions(), gpu_num), media_roots=media_roots)

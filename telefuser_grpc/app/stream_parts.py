@@ -33,6 +33,7 @@ def stream_host(settings: Settings, pipeline: Path) -> LocalStreamHost:
         devices=devices,
         gpu_num=gpu_num,
         options=model_options(settings),
+        media_roots=[root.absolute() for root in settings.allowed_media_roots],
         start_timeout_seconds=settings.start_timeout,
         stop_grace_seconds=settings.cancel_timeout,
         silence_seconds=settings.replica_timeout,

@@ -5,7 +5,7 @@ import inspect
 import math
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -83,11 +83,16 @@ class StreamService:
             sys.modules.pop(self.module.__name__, None)
 
 
-def load_stream(path: Path, *, gpu_num: int, options: ModelOptions = PLAIN) -> StreamService:
+def load_stream(
+    path: Path, *, gpu_num: int, options: ModelOptions = PLAIN, media_roots: Sequence[str] = ()
+) -> StreamService:
     """Loads a file and starts its service.
 
-    `get_service` is given `gpu_num` and `options` where it names them, and with `**kwargs` the
-    former alone. Blocks until the service has started.
+    `get_service` is given `gpu_num`, `options` and `media_roots` where it names them, and with
+    `**kwargs` the first alone. Blocks until the service has started.
+
+    Args:
+        media_roots: Folders below which clients may name files.
 
     Raises:
         PipelineLoadError
@@ -96,7 +101,8 @@ def load_stream(path: Path, *, gpu_num: int, options: ModelOptions = PLAIN) -> S
     module = import_file(path)
     home = StreamLoop("home")
     try:
-        service = _build(module, {"gpu_num": gpu_num, "options": options}, home)
+        wanted = {"gpu_num": gpu_num, "options": options, "media_roots": media_roots}
+        service = _build(module, wanted, home)
         mode = _mode_of(service)
         fps = _default_fps(service)
         home.call(service.start)

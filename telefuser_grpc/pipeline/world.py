@@ -47,12 +47,12 @@ class WorldService(Generic[S]):
         self,
         world: World[S],
         *,
-        media_roots: Sequence[Path] = (),
+        media_roots: Sequence[str | Path] = (),
         close_seconds: float = CLOSE_SECONDS,
         clock: Clock = time.monotonic,
     ) -> None:
         self._world = world
-        self._media_roots = tuple(media_roots)
+        self._media_roots = tuple(map(Path, media_roots))
         self._close_seconds = close_seconds
         self._clock = clock
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="world")

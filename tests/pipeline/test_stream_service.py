@@ -4,7 +4,7 @@ import asyncio
 import inspect
 import sys
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -77,6 +77,7 @@ def test_serve_makes_a_service_push() -> None:
         ("gpu_num=1, quality=9", "gpu_num", 3),
         ("**rest", "rest", {"gpu_num": 3}),
         ("options", "options.dtype", "auto"),
+        ("media_roots", "media_roots", ("/pictures",)),
     ],
 )
 def test_get_service_is_told_what_it_names(
@@ -84,7 +85,7 @@ def test_get_service_is_told_what_it_names(
 ) -> None:
     file = _file(tmp_path, PLAIN_SERVICE.format(fps=8, parameters=parameters, told=told))
 
-    with _loaded(file, gpu_num=3) as service:
+    with _loaded(file, gpu_num=3, media_roots=("/pictures",)) as service:
         assert service.service.told == expected
 
 
@@ -274,8 +275,10 @@ def _file(folder: Path, text: str) -> Path:
 
 
 @contextmanager
-def _loaded(path: Path, *, gpu_num: int = 1) -> Iterator[StreamService]:
-    service = load_stream(path, gpu_num=gpu_num)
+def _loaded(
+    path: Path, *, gpu_num: int = 1, media_roots: Sequence[str] = ()
+) -> Iterator[StreamService]:
+    service = load_stream(path, gpu_num=gpu_num, media_roots=media_roots)
     try:
         yield service
     finally:

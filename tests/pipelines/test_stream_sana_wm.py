@@ -179,11 +179,8 @@ def test_session_without_a_picture_is_refused(service: Any, fields: Any, told: s
     assert told in str(refused.value)
 
 
-def test_missing_model_says_what_to_download(
-    sana: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("TELEFUSER_MODELS_FOLDER", str(tmp_path))
-    service = sana.get_service(gpu_num=1)
+def test_missing_model_says_what_to_download(sana: ModuleType, tmp_path: Path) -> None:
+    service = sana.get_service(gpu_num=1, options=ModelOptions(models_folder=str(tmp_path)))
 
     with pytest.raises(ModelUnusable, match=f"hf download {sana.MODEL} --local-dir"):
         service.start()

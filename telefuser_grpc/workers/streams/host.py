@@ -45,6 +45,7 @@ class LocalStreamHost:
         devices: What the process may see; empty on the CPU.
         gpu_num: What `get_service` is told of that.
         options: How the file is to load its model; `get_service` is told where it asks.
+        media_roots: Folders below which clients may name files; likewise.
         start_timeout_seconds: How long the file may take to load.
         stop_grace_seconds: How long sessions and service may take to stop before a kill.
         temporary: A folder of this host alone for the process's temporary files, emptied when it
@@ -62,11 +63,17 @@ class LocalStreamHost:
         start_timeout_seconds: float,
         stop_grace_seconds: float,
         options: ModelOptions = PLAIN,
+        media_roots: Sequence[Path] = (),
         temporary: Path | None = None,
         silence_seconds: float = 60.0,
         command: Sequence[str] = COMMAND,
     ) -> None:
-        self._load = Load(file=str(file), gpu_num=gpu_num, options=options)
+        self._load = Load(
+            file=str(file),
+            gpu_num=gpu_num,
+            options=options,
+            media_roots=tuple(map(str, media_roots)),
+        )
         self._devices = tuple(devices)
         self._start_timeout_seconds = start_timeout_seconds
         self._stop_grace_seconds = stop_grace_seconds

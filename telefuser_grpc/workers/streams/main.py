@@ -156,7 +156,12 @@ def _serve(end: socket.socket) -> None:
 
 def _load(channel: ProcessChannel, order: Load) -> StreamService:
     try:
-        service = load_stream(Path(order.file), gpu_num=order.gpu_num, options=order.options)
+        service = load_stream(
+            Path(order.file),
+            gpu_num=order.gpu_num,
+            options=order.options,
+            media_roots=order.media_roots,
+        )
     except PipelineLoadError as error:
         if error.__cause__:
             logger.error("stream file raised", exc_info=error.__cause__)

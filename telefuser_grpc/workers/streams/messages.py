@@ -56,6 +56,7 @@ class Load(msgspec.Struct, frozen=True, tag=True):
     file: str
     gpu_num: int
     options: ModelOptions = ModelOptions()
+    media_roots: tuple[str, ...] = ()
 
 
 class Create(msgspec.Struct, frozen=True, tag=True):
