@@ -22,6 +22,7 @@ from telefuser_grpc.pipeline.entry import NO_ENTRY_POINT, Entry, choose_entry
 from telefuser_grpc.pipeline.failure import public_message, told_of_file
 from telefuser_grpc.pipeline.options import ModelOptions
 
+FOR_SESSIONS = "; it defines get_service: serve it with `telefuser stream-serve`"
 CONTRACT_FUNCTIONS = ("get_pipeline_contract", "get_pipeline_manifest")
 CONTRACT_VALUES = ("PIPELINE_CONTRACT", "PIPELINE_MANIFEST")
 PLAIN = ModelOptions()
@@ -167,7 +168,8 @@ def _declaration(module: ModuleType) -> Mapping[str, Any] | PipelineContract | N
 def _choose_entry(module: ModuleType, contract: PipelineContract) -> Entry:
     entry = choose_entry(module, contract)
     if entry is None:
-        raise PipelineLoadError(NO_ENTRY_POINT)
+        is_stream = callable(getattr(module, "get_service", None))
+        raise PipelineLoadError(NO_ENTRY_POINT + (FOR_SESSIONS if is_stream else ""))
     batched = next((each.kind for each in contract.tasks.values() if each.batching), None)
     if batched is not None and entry.together is None:
         raise PipelineLoadError(

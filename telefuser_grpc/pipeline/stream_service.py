@@ -27,6 +27,8 @@ from telefuser_grpc.pipeline.stream_facts import device_peaks, environment
 from telefuser_grpc.pipeline.stream_loop import StreamLoop
 from telefuser_grpc.pipeline.stream_media import told_to_pipeline
 
+NO_SERVICE = "Stream pipeline file must define get_service(), which returns the service"
+FOR_TASKS = "; it defines get_pipeline: serve it with `telefuser serve`"
 BOTH = ("start", "stop")
 SERVER_PUSH = ("serve",)
 BIDIRECTIONAL = ("create_session", "push_chunk", "pull_chunks", "close_session")
@@ -120,9 +122,8 @@ def load_stream(
 def _build(module: ModuleType, wanted: Mapping[str, Any], home: StreamLoop) -> Any:
     build = getattr(module, "get_service", None)
     if not callable(build):
-        raise PipelineLoadError(
-            "Stream pipeline file must define get_service(), which returns the service"
-        )
+        is_for_tasks = callable(getattr(module, "get_pipeline", None))
+        raise PipelineLoadError(NO_SERVICE + (FOR_TASKS if is_for_tasks else ""))
     return home.call(build, **_understood(build, wanted))
 
 

@@ -193,6 +193,7 @@ BROKEN = [
         "t2v",
         "or run(pipeline, request, context)",
     ),
+    ("def get_service(): pass", "t2v", "serve it with `telefuser stream-serve`"),
     ("def run_with_file(p): pass", "t2v", "Pipeline file must define get_pipeline(...)"),
     (
         RUN.replace("(parallelism):", "(config, parallelism, device='cuda'):"),

@@ -118,6 +118,13 @@ def test_a_default_fps_that_is_none_is_refused(tmp_path: Path, fps: str) -> None
         load_stream(file, gpu_num=1)
 
 
+def test_file_for_tasks_is_told_which_command_serves_it(tmp_path: Path) -> None:
+    file = _file(tmp_path, "def get_pipeline(): return object()")
+
+    with pytest.raises(PipelineLoadError, match="serve it with `telefuser serve`"):
+        load_stream(file, gpu_num=1)
+
+
 def test_get_service_that_needs_more_is_refused(tmp_path: Path) -> None:
     file = _file(tmp_path, PLAIN_SERVICE.format(fps=8, parameters="weights", told="0"))
 
