@@ -56,6 +56,7 @@ class SessionApp:
         self._root.mkdir(parents=True, exist_ok=True)
         host = stream_parts.stream_host(settings, self._pipeline)
         sessions = Sessions(host, limit=settings.webrtc_max_sessions, connect=_connect(settings))
+        self._keys.ring.on_revoked(sessions.revoke)
         await listen(
             stack,
             settings,

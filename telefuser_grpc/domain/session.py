@@ -118,6 +118,8 @@ class CloseCause(StrEnum):
     """Somebody asked for the end by the session's id."""
     PIPELINE = "pipeline"
     """The pipeline failed, or its process died."""
+    REVOKED = "revoked"
+    """The key that it was opened with does not hold any more."""
     SHUTDOWN = "shutdown"
     """The server stops."""
 

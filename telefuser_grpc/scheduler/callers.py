@@ -3,6 +3,7 @@
 from contextvars import ContextVar
 
 _CALLER: ContextVar[str] = ContextVar("caller", default="")
+_KEY_ID: ContextVar[str] = ContextVar("key_id", default="")
 
 
 def current_caller() -> str:
@@ -10,9 +11,15 @@ def current_caller() -> str:
     return _CALLER.get()
 
 
-def set_caller(name: str) -> None:
-    """Says who calls, for the rest of this call."""
+def current_key_id() -> str:
+    """Returns the id of the key that let the caller in; "" where nobody needs one."""
+    return _KEY_ID.get()
+
+
+def set_caller(name: str, *, key_id: str = "") -> None:
+    """Says who calls, and with which key, for the rest of this call."""
     _CALLER.set(name)
+    _KEY_ID.set(key_id)
 
 
 def is_mine(owner: str) -> bool:

@@ -10,16 +10,17 @@ import structlog
 
 from telefuser_grpc.domain.session import Chunk, CloseCause, Session, SessionState, StreamMode
 from telefuser_grpc.errors import (
-    SessionAlreadyExists,
     SessionConflict,
     SessionFailed,
     ShuttingDown,
     TeleFuserError,
+    Unauthenticated,
 )
 from telefuser_grpc.scheduler.session_opening import Opening
 from telefuser_grpc.scheduler.stream_ports import Peer, PeerGone, StreamHost
 
 FAULT = "The server met a fault of its own in this session; its log has the details"
+REVOKED = "The API key that the session was opened with was revoked"
 LOST = (CloseCause.CONNECTION, CloseCause.DATA_CHANNEL_TIMEOUT)
 
 logger = structlog.get_logger()
@@ -31,6 +32,7 @@ class Terms:
 
     opening: Opening
     owner: str
+    key_id: str
     mode: StreamMode
     transport: str
     fps: float
@@ -131,6 +133,8 @@ class Life:
             self._cause = CloseCause.CONNECTION if self._story.cancelled() else self._story.result()
         if self._cause is CloseCause.SHUTDOWN:
             self.error = ShuttingDown()
+        if self._cause is CloseCause.REVOKED:
+            self.error = Unauthenticated(REVOKED)
         await self._let_go()
         self._forget(self)
         self._settled.set()
@@ -210,21 +214,10 @@ class Life:
     async def _let_go(self) -> None:
         if self._peer and self._cause not in LOST:
             await self._bounded(self._tell_end(self._fault()), "client is not told")
-        if self._creation and await self._is_created(self._creation):
-            await self._bounded(self._host.close(self.id), "pipeline does not close")
+        if self._creation and (created := await _created_id(self._creation)):
+            await self._bounded(self._host.close(created), "pipeline does not close")
         if self._peer:
             await self._bounded(self._peer.close(), "connection does not close")
-
-    async def _is_created(self, creation: asyncio.Task[str]) -> bool:
-        """Tells whether the pipeline has begun a session, and that of nobody else."""
-        await asyncio.wait([creation])
-        if creation.cancelled() or creation.exception():
-            return False
-        try:
-            self._adopt(self, creation.result())
-        except SessionAlreadyExists:
-            return False
-        return True
 
     async def _tell_end(self, error: str | None) -> None:
         if self._peer and not self._is_output_told:
@@ -249,3 +242,9 @@ class Life:
     def _facts(self) -> dict[str, object]:
         terms = self.terms
         return {"session_id": self.id, "mode": str(terms.mode), "transport": terms.transport}
+
+
+async def _created_id(creation: asyncio.Task[str]) -> str:
+    """Returns the pipeline's id of the session that it has begun, "" where it has not."""
+    await asyncio.wait([creation])
+    return "" if creation.cancelled() or creation.exception() else creation.result()

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, Self
 from uuid import uuid4
@@ -15,7 +15,7 @@ from telefuser_grpc.errors import (
     ShuttingDown,
     WebRtcNotInstalled,
 )
-from telefuser_grpc.scheduler.callers import current_caller, is_mine
+from telefuser_grpc.scheduler.callers import current_caller, current_key_id, is_mine
 from telefuser_grpc.scheduler.session_life import Connected, Life, Terms
 from telefuser_grpc.scheduler.session_opening import Opening
 from telefuser_grpc.scheduler.stream_ports import Peer, StreamHost
@@ -144,6 +144,12 @@ class Sessions:
         life.end(CloseCause.REQUEST)
         await life.ended()
 
+    def revoke(self, key_ids: Collection[str]) -> None:
+        """Ends the sessions that were opened with these keys."""
+        for life in self._lives.values():
+            if life.terms.key_id in key_ids:
+                life.end(CloseCause.REVOKED)
+
     async def close_all(self) -> None:
         """Ends all sessions, opens none any more, and returns when nothing is left of them."""
         self.is_closing = True
@@ -166,6 +172,7 @@ class Sessions:
         terms = Terms(
             opening=opening,
             owner=current_caller(),
+            key_id=current_key_id(),
             mode=facts.mode,
             transport=transport,
             fps=opening.fps(facts),

@@ -27,7 +27,8 @@ class StreamHost(Protocol):
 
         Raises:
             SessionRejected: The pipeline does not take this configuration.
-            SessionConflict: The pipeline cannot have another session now.
+            SessionConflict: The pipeline cannot have another session now, or gives it an id that
+                another one has.
             StreamNotRunning
         """
         ...

@@ -4,7 +4,7 @@ import hmac
 import re
 from asyncio import CancelledError, Task, current_task
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
@@ -42,15 +42,24 @@ class KeyRing:
         self._streams: defaultdict[str, set[OpenStream]] = defaultdict(set)
         self._digests: dict[str, Caller] = {}
         self._ids: dict[str, Caller] = {}
+        self._listeners: list[Callable[[Collection[str]], None]] = []
         self.replace(keys)
+
+    def on_revoked(self, listener: Callable[[Collection[str]], None]) -> None:
+        """Lets somebody know the ids of keys that are gone, each time that some are."""
+        self._listeners.append(listener)
 
     def replace(self, keys: Iterable[ApiKey]) -> None:
         """Holds these keys from now on, and ends the streams of those that are gone."""
+        before = self._ids.keys()
         self._digests = {key.digest: Caller(key.name, key.id) for key in keys}
         self._ids = {caller.key_id: caller for caller in self._digests.values()}
         for key_id in self._streams.keys() - self._ids.keys():
             for stream in self._streams[key_id]:
                 stream.revoke()
+        if gone := before - self._ids.keys():
+            for listener in self._listeners:
+                listener(gone)
 
     def by_key(self, headers: Mapping[str, str]) -> Caller:
         """Returns whose key a call carries. Raises Unauthenticated."""

@@ -181,6 +181,22 @@ async def test_another_callers_session_does_not_exist(tmp_path: Path) -> None:
     assert nobody.status_code == 401
 
 
+async def test_revoked_key_ends_the_sessions_of_browsers(tmp_path: Path) -> None:
+    keys = tmp_path / "keys.txt"
+    keys.write_text(f"ann: {'a' * 32}\nbob: {'b' * 32}\n")
+    keys.chmod(0o600)
+    ann = {"authorization": f"Bearer {'a' * 32}"}
+    with _service(FILES / "talk.py", tmp_path, api_keys_file=keys) as service:
+        async with _http(service, **ann) as http, webrtc_client() as client:
+            await _offer(http, client, task="talk")
+            await client.speaks()
+            keys.write_text(f"bob: {'b' * 32}\n")
+            told, done = await client.hear(), await client.hear()
+
+    assert "revoked" in told["error"]
+    assert done["type"] == "done"
+
+
 def test_file_without_a_service_ends_the_start_with_a_sentence(tmp_path: Path) -> None:
     service = StreamService(FILES / "none.py", tmp_path)
     service.launch()
@@ -222,8 +238,10 @@ async def _offer(http: httpx.AsyncClient, client: WebRtcClient, **fields: Any) -
     return body
 
 
-def _http(service: StreamService) -> httpx.AsyncClient:
-    return httpx.AsyncClient(base_url=f"http://{service.target}", timeout=30, trust_env=False)
+def _http(service: StreamService, **headers: str) -> httpx.AsyncClient:
+    return httpx.AsyncClient(
+        base_url=f"http://{service.target}", timeout=30, trust_env=False, headers=headers
+    )
 
 
 def _struct(fields: dict[str, Any]) -> Any:

@@ -15,7 +15,7 @@ from telefuser_grpc.domain.session import (
     StreamFacts,
     StreamMode,
 )
-from telefuser_grpc.errors import SessionFailed, StreamNotRunning
+from telefuser_grpc.errors import SessionConflict, SessionFailed, StreamNotRunning
 from telefuser_grpc.scheduler.stream_ports import Peer, PeerGone
 
 OVER = object()
@@ -71,6 +71,7 @@ class FakeStreamHost:
         self.has_begun = asyncio.Condition()
         self._outputs: defaultdict[str, asyncio.Queue[Any]] = defaultdict(asyncio.Queue)
         self._begun: list[str] = []
+        self._open: set[str] = set()
 
     @property
     def facts(self) -> StreamFacts:
@@ -91,7 +92,11 @@ class FakeStreamHost:
             await self.creating.wait()
         if self.refusal:
             raise self.refusal
-        return self.returns_id or str(config["session_id"])
+        session_id = self.returns_id or str(config["session_id"])
+        if session_id in self._open:
+            raise SessionConflict(f"session {session_id} is open already")
+        self._open.add(session_id)
+        return session_id
 
     async def push(self, session_id: str, message: ClientMessage) -> None:
         """Keeps what came."""
@@ -123,6 +128,7 @@ class FakeStreamHost:
         """Ends a session."""
         if self.closing:
             await self.closing.wait()
+        self._open.discard(session_id)
         self.closed.append(session_id)
 
     def make(self, session_id: str, *chunks: Chunk) -> None:

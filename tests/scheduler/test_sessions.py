@@ -79,9 +79,9 @@ def of(caller: str, act: Callable[[], Any]) -> Any:
     return context.run(act)
 
 
-async def of_async(caller: str, act: Callable[[], Awaitable[Any]]) -> Any:
+async def of_async(caller: str, act: Callable[[], Awaitable[Any]], *, key_id: str = "") -> Any:
     context = copy_context()
-    context.run(set_caller, caller)
+    context.run(set_caller, caller, key_id=key_id)
     return await asyncio.create_task(act(), context=context)  # type: ignore[arg-type]
 
 
@@ -404,11 +404,42 @@ async def test_pipeline_that_gives_an_id_twice_keeps_the_session_that_has_it(
     host.returns_id = "world"
     await opened(sessions, peer, "a")
 
-    with pytest.raises(SessionAlreadyExists, match="Session world already exists"):
+    with pytest.raises(SessionConflict, match="session world is open already"):
         await opened(sessions, FakePeer(), "b")
 
     assert host.closed == [], "closing it would end the session of somebody else"
     assert [each.id for each in sessions.list()] == ["world"]
+
+
+async def test_pipeline_that_gives_the_id_of_a_session_to_be_has_its_own_closed(
+    sessions: Sessions, host: FakeStreamHost, peer: FakePeer
+) -> None:
+    creating = host.creating = asyncio.Event()
+    first = asyncio.create_task(opened(sessions, peer, "a"))
+    await host.begun("create")
+    host.creating, host.returns_id = None, "a"
+
+    with pytest.raises(SessionAlreadyExists, match="Session a already exists"):
+        await opened(sessions, FakePeer(), "b")
+    assert host.closed == ["a"], "else nobody would ever close it"
+
+    creating.set()
+    assert (await first).id == "a"
+    assert host.closed == ["a"]
+
+
+async def test_revoked_key_ends_the_sessions_that_it_has_opened(
+    sessions: Sessions, peer: FakePeer
+) -> None:
+    other = FakePeer()
+    ended = await of_async("ann", lambda: opened(sessions, peer, "a"), key_id="ann#1")
+    await of_async("ann", lambda: opened(sessions, other, "b"), key_id="ann#2")
+
+    sessions.revoke({"ann#1", "bob#1"})
+    await ended.ended()
+
+    assert peer.finished == [(0, "The API key that the session was opened with was revoked")]
+    assert [each.id for each in sessions.list()] == ["b"]
 
 
 async def test_renamed_session_keeps_its_place_in_the_list(

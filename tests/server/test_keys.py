@@ -88,3 +88,14 @@ async def test_key_that_stays_keeps_its_streams() -> None:
         ring.replace(read_list(f"{KEY},{NEW}"))
 
         assert await stream.next(numbers) == 1
+
+
+def test_those_who_ask_are_told_which_keys_are_gone() -> None:
+    ring, told = KeyRing(read_list(f"studio:{KEY},lab:{NEW}")), []
+    ring.on_revoked(told.append)
+    gone = _caller(ring, KEY).key_id
+
+    ring.replace(read_list(f"lab:{NEW}"))
+    ring.replace(read_list(f"lab:{NEW},studio:{KEY}"))
+
+    assert told == [{gone}]

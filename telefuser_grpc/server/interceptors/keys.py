@@ -121,7 +121,7 @@ class KeyCheck(grpc.aio.ServerInterceptor):
 
 
 def _say(caller: Caller) -> None:
-    set_caller(caller.name)
+    set_caller(caller.name, key_id=caller.key_id)
     structlog.contextvars.bind_contextvars(caller=caller.name)
 
 

@@ -13,7 +13,7 @@ import structlog
 
 from telefuser_grpc.domain.replica import ReplicaState, ReplicaStatus
 from telefuser_grpc.domain.session import Chunk, ClientMessage, StreamFacts
-from telefuser_grpc.errors import SessionFailed, StreamNotRunning
+from telefuser_grpc.errors import SessionConflict, SessionFailed, StreamNotRunning
 from telefuser_grpc.pipeline.loader import PipelineLoadError
 from telefuser_grpc.pipeline.options import ModelOptions
 from telefuser_grpc.workers.channel import MSGPACK, ServerChannel
@@ -82,6 +82,7 @@ class LocalStreamHost:
         self._command = command
         self._link: StreamLink | None = None
         self._sessions: dict[str, LocalSession] = {}
+        self._served: set[str] = set()
         self._watchers: set[asyncio.Event] = set()
         self._closing = asyncio.Event()
         self._starts = 0
@@ -133,6 +134,7 @@ class LocalStreamHost:
             id=0,
             state=state,
             devices=self._devices,
+            task_ids=(*self._sessions, *self._served),
             restarts=max(0, self._starts - 1),
             pid=link.pid if link is not None and state is not ReplicaState.DEAD else 0,
             last_error=self._last_error,
@@ -154,6 +156,9 @@ class LocalStreamHost:
         """Begins a session and returns its id. See the port for what it raises."""
         session = self._ready_link().session()
         session_id = await session.create(config)
+        if session_id in self._sessions:  # of a process that has died, and is not let go yet
+            session.leave()
+            raise SessionConflict(f"session {session_id} is open already")
         self._sessions[session_id] = session
         return session_id
 
@@ -176,10 +181,13 @@ class LocalStreamHost:
     ) -> AsyncGenerator[Chunk, None]:
         """Yields the chunks for a request; its end stops the pipeline before its next chunk."""
         session = self._ready_link().session()
-        logger.debug("request served", session_id=session_id)
-        async with aclosing(session.serve(request)) as chunks:
-            async for chunk in chunks:
-                yield chunk
+        self._served.add(session_id)
+        try:
+            async with aclosing(session.serve(request)) as chunks:
+                async for chunk in chunks:
+                    yield chunk
+        finally:
+            self._served.discard(session_id)
 
     async def close(self, session_id: str) -> None:
         """Ends a session that was created, and waits for that; an unknown one is no error."""

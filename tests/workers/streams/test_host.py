@@ -403,6 +403,40 @@ async def test_a_kill_in_the_middle_of_a_chunk_fails_the_request(
     assert len(await collect(push.serve("two", {}))) == 3
 
 
+async def test_an_id_is_free_when_the_session_of_a_dead_process_is_let_go(
+    talk: LocalStreamHost, tmp_path: Path
+) -> None:
+    log = tmp_path / "log"
+    old = await _create(talk)
+    os.kill(talk.status().pid, signal.SIGKILL)
+    await until_dead(talk)
+    await talk.until_ready()
+
+    with pytest.raises(SessionConflict, match=f"session {old} is open already"):
+        await talk.create({"session_id": old, "log": str(log)})
+    await talk.close(old)
+    await _until_idle(talk)
+    new = await talk.create({"session_id": old})
+
+    assert new == old
+    assert log.read_text() == f"closed {old}\n"
+    await talk.close(new)
+
+
+async def test_status_names_the_sessions_that_run(
+    talk: LocalStreamHost, push: LocalStreamHost
+) -> None:
+    session_id = await _create(talk)
+    async with aclosing(push.serve("pushed", {"chunks": 9})) as chunks:
+        await anext(chunks)
+
+        assert talk.status().task_ids == (session_id,)
+        assert push.status().task_ids == ("pushed",)
+
+    await talk.close(session_id)
+    assert talk.status().task_ids == push.status().task_ids == ()
+
+
 async def test_deaths_leak_no_descriptor(push: LocalStreamHost) -> None:
     await push.until_ready()
     before = len(list(Path("/proc/self/fd").iterdir()))
