@@ -53,6 +53,15 @@ class Lab:
         if folder is None:
             await asyncio.to_thread(shutil.rmtree, own)
 
+    @asynccontextmanager
+    async def streams(self, pipeline: str, *, gateway: bool = True) -> AsyncIterator[Service]:
+        """Runs a service of sessions with one of our stream pipelines."""
+        file, own = PIPELINES / f"{pipeline}.py", self.folder()
+        settings = {"host": "127.0.0.1", "stun_servers": "[]"}
+        async with serving(file, own, verb="stream-serve", gateway=gateway, **settings) as service:
+            yield service
+        await asyncio.to_thread(shutil.rmtree, own)
+
 
 async def milliseconds(act: Awaitable[object]) -> float:
     """Times an act."""

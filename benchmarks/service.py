@@ -17,7 +17,7 @@ from telefuser_grpc._gen.telefuser.v1 import system_service_pb2
 START_SECONDS = 60.0
 STOP_SECONDS = 20.0
 RETRY_SECONDS = 0.002  # a start is announced to nobody, so it is asked for
-COMMAND = (sys.executable, "-m", "telefuser_grpc.cli.main", "serve")
+COMMAND = (sys.executable, "-m", "telefuser_grpc.cli.main")
 
 
 class NotStarted(Exception):
@@ -100,16 +100,27 @@ class Service:
 
 @asynccontextmanager
 async def serving(
-    pipeline: Path, folder: Path, *, gateway: bool = True, **settings: object
+    pipeline: Path, folder: Path, *, verb: str = "serve", gateway: bool = True, **settings: object
 ) -> AsyncIterator[Service]:
-    """Runs a service with its data in a folder, ready when the block begins."""
+    """Runs a service with its data in a folder, ready when the block begins.
+
+    `verb` is the command that serves the file.
+    """
     runtime = folder / "runtime"
     runtime.mkdir(parents=True, exist_ok=True)
     log = folder / "log"
     port = _free_port()
     with log.open("wb") as output:
         process = await asyncio.create_subprocess_exec(
-            *(*COMMAND, str(pipeline), "--port", str(port), "--cache-dir", str(folder / "cache")),
+            *(
+                *COMMAND,
+                verb,
+                str(pipeline),
+                "--port",
+                str(port),
+                "--cache-dir",
+                str(folder / "cache"),
+            ),
             cwd=folder,  # where no `.env` is
             env=_environment(runtime, {"gateway": gateway, "drain_seconds": 0, **settings}),
             stdin=asyncio.subprocess.DEVNULL,
