@@ -12,6 +12,7 @@ from aiortc import RTCDataChannel
 from telefuser_grpc.webrtc.inbox import Inbox
 
 LABEL = "telefuser"
+LONGEST = 1 << 18  # as the answer says
 FULL_BYTES = 1 << 20
 LOW_BYTES = 1 << 18
 LAST_WORDS_SECONDS = 2.0
@@ -27,6 +28,7 @@ class Channel:
     ) -> None:
         self._channel = channel
         self._inbox = inbox
+        self._has_dropped = False
         self._drained = asyncio.Event()
         channel.bufferedAmountLowThreshold = LOW_BYTES
         channel.on("bufferedamountlow", self._drained.set)
@@ -61,16 +63,25 @@ class Channel:
                 await closed.wait()
 
     def _hear(self, said: str | bytes) -> None:
+        if len(said) > LONGEST:
+            self._drop("it is longer than the answer allows")
+            return
         if isinstance(said, bytes):
             self._inbox.put(said)
             return
         message = _object(said)
         if message is None:
-            logger.warning("message of the client dropped", why="it is no JSON object")
+            self._drop("it is no JSON object")
         elif message.get("type") == "stop":
             self._inbox.stop()
         else:
             self._inbox.put(message)
+
+    def _drop(self, why: str) -> None:
+        """Tells of the first message that is of no use; a client could fill the log with them."""
+        if not self._has_dropped:
+            self._has_dropped = True
+            logger.warning("message of the client dropped", why=why)
 
 
 def _object(text: str) -> Mapping[str, Any] | None:

@@ -12,6 +12,7 @@ from telefuser_grpc.scheduler.stream_ports import PeerGone
 
 WORDS = 256
 MEDIA = 32
+MEDIA_BYTES = 64 * 2**20
 
 logger = structlog.get_logger()
 
@@ -25,6 +26,7 @@ class Inbox:
     def __init__(self) -> None:
         self._words: deque[Mapping[str, Any] | bytes] = deque()
         self._media: deque[ClientMedia] = deque(maxlen=MEDIA)
+        self._is_full = False
         self._changed = asyncio.Event()
         self._stopped = False
         self.cause: CloseCause | None = None
@@ -35,14 +37,19 @@ class Inbox:
         if self._stopped:
             return
         if len(self._words) == WORDS:
-            logger.warning("message dropped", why="the session is too slow for its client")
+            if not self._is_full:  # the first of a row tells enough
+                logger.warning("message dropped", why="the session is too slow for its client")
+            self._is_full = True
             return
+        self._is_full = False
         self._words.append(message)
         self._changed.set()
 
     def put_media(self, media: ClientMedia) -> None:
         """Takes a piece of media; where the session is slow, the oldest is dropped."""
         self._media.append(media)
+        while len(self._media) > 1 and sum(map(_size, self._media)) > MEDIA_BYTES:
+            self._media.popleft()
         self._changed.set()
 
     def stop(self) -> None:
@@ -67,3 +74,9 @@ class Inbox:
         if self.cause:
             raise PeerGone(self.cause)
         return self._media.popleft()
+
+
+def _size(media: ClientMedia) -> int:
+    return sum(len(each.rgb) for each in media.pictures) + len(
+        media.sound.pcm if media.sound else b""
+    )

@@ -11,10 +11,12 @@ from aiortc import (
     RTCPeerConnection,
     RTCRtpSender,
     RTCRtpTransceiver,
+    RTCSctpTransport,
     RTCSessionDescription,
 )
 from aiortc.rtcicetransport import connection_kwargs
 from aiortc.rtcrtpparameters import RTCRtpCodecCapability
+from aiortc.rtcsctptransport import DataChunk
 from aiortc.sdp import SessionDescription
 
 from telefuser_grpc.domain.session import StreamMode
@@ -91,6 +93,8 @@ class Negotiator:
         sender = _attach(peer, offer, transceivers)
         for transceiver in transceivers:
             _bound_gathering(transceiver)
+        if connection.sctp is not None:
+            _hold_to_window(connection.sctp)
         await connection.setLocalDescription()
         sdp = connection.localDescription.sdp
         codec = _first_codec(sdp, sender)
@@ -152,6 +156,20 @@ def _bound_gathering(transceiver: RTCRtpTransceiver) -> None:
     vars(agent)["get_component_candidates"] = partial(
         type(agent).get_component_candidates, agent, timeout=GATHERING_SECONDS
     )
+
+
+def _hold_to_window(transport: RTCSctpTransport) -> None:
+    """Drops what a client sends beyond the room that it was told of, parts of messages above all.
+
+    The library keeps all of it, as much as there may be.
+    """
+    receive = transport._receive_data_chunk  # noqa: SLF001  nothing public leads there
+
+    async def receive_within(chunk: DataChunk) -> None:
+        if transport._advertised_rwnd > 0:  # noqa: SLF001
+            await receive(chunk)
+
+    vars(transport)["_receive_data_chunk"] = receive_within
 
 
 def _first_codec(answer: str, transceiver: RTCRtpTransceiver) -> str:

@@ -10,6 +10,7 @@ from telefuser_grpc.errors import OfferRejected
 
 LONGEST = 200_000
 MOST_SECTIONS = 16
+MOST_CANDIDATES = 100  # each is tried with each address of the server
 KINDS = ("audio", "video", "application")
 VIDEO_CODECS = ("H264", "VP8")
 TOWARDS_CLIENT = ("recvonly", "sendrecv")
@@ -88,6 +89,8 @@ def _check_whole(description: SessionDescription) -> None:
         raise OfferRejected("the offer is no session description: it has no m= lines")
     if len(sections) > MOST_SECTIONS:
         raise OfferRejected(f"the offer has more than {MOST_SECTIONS} m= lines")
+    if sum(len(each.ice_candidates) for each in sections) > MOST_CANDIDATES:
+        raise OfferRejected(f"the offer has more than {MOST_CANDIDATES} a=candidate lines")
     mids = Counter(each.rtp.muxId for each in sections)
     if len(sections) > 1 and (max(mids.values()) > 1 or "" in mids):
         raise OfferRejected("each m= section of the offer needs an a=mid of its own")

@@ -31,6 +31,7 @@ from telefuser_grpc.webrtc.video import VideoTrack
 
 CONNECT_SECONDS = 30.0
 CLOSE_SECONDS = 5.0
+MOST_PIXELS = 4096 * 4096
 
 logger = structlog.get_logger()
 
@@ -240,8 +241,13 @@ class WebRtcPeer:
 
 
 async def _relay(track: MediaStreamTrack, inbox: Inbox) -> None:
-    """Brings what a client's camera or microphone records, until it ends."""
+    """Brings what a client's camera or microphone records, until it ends.
+
+    A picture beyond all measure, which is sent in a few bytes and takes gigabytes, is left out.
+    """
     with suppress(MediaStreamError):
         while True:
             frame = await track.recv()
+            if isinstance(frame, VideoFrame) and frame.width * frame.height > MOST_PIXELS:
+                continue
             inbox.put_media(await asyncio.to_thread(media_of, frame))

@@ -3,10 +3,11 @@
 import asyncio
 
 import pytest
+from structlog.testing import capture_logs
 
 from telefuser_grpc.domain.session import ClientMedia, CloseCause
 from telefuser_grpc.scheduler.stream_ports import PeerGone
-from telefuser_grpc.webrtc.inbox import MEDIA, WORDS, Inbox
+from telefuser_grpc.webrtc.inbox import MEDIA, MEDIA_BYTES, WORDS, Inbox
 from tests.webrtc.pictures import grey
 
 
@@ -74,3 +75,23 @@ async def test_words_beyond_all_measure_are_dropped() -> None:
     heard = [await inbox.get() for _ in range(WORDS + 1)]
 
     assert heard[-2:] == [{"number": WORDS - 1}, None]
+
+
+async def test_pictures_that_wait_take_no_more_room_than_there_is() -> None:
+    inbox = Inbox()
+    large = ClientMedia(pictures=(grey(0, width=4096, height=2048),))
+    for _ in range(4):
+        inbox.put_media(large)
+    inbox.leave(CloseCause.CLIENT)
+
+    assert sum(len(each.pictures[0].rgb) for each in inbox._media) <= MEDIA_BYTES
+    assert inbox._media
+
+
+def test_log_tells_once_of_messages_that_are_dropped_in_a_row() -> None:
+    inbox = Inbox()
+    with capture_logs() as logs:
+        for number in range(WORDS + 9):
+            inbox.put({"number": number})
+
+    assert [each["event"] for each in logs] == ["message dropped"]

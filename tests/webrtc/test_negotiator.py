@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from aioice.ice import get_host_addresses
+from aiortc.rtcsctptransport import SCTP_DATA_FIRST_FRAG, DataChunk
 from aiortc.sdp import MediaDescription, SessionDescription
 
 from telefuser_grpc.errors import OfferRejected, WebRtcNotInstalled
@@ -224,3 +225,21 @@ def test_library_is_loaded_only_where_a_negotiator_is_asked_for() -> None:
     )
 
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+
+
+async def test_client_that_never_ends_a_message_fills_a_window_and_no_more(offer: str) -> None:
+    peer, _ = await Negotiator(WebRtcOptions()).connect(
+        offer, session_id="s", mode=BIDIRECTIONAL, fps=20
+    )
+    transport = peer.connection.sctp
+    transport._last_received_tsn = 0
+    window = transport._advertised_rwnd
+
+    for number in range(2 * window // 1000):
+        part = DataChunk(flags=SCTP_DATA_FIRST_FRAG if number == 0 else 0)
+        part.tsn, part.user_data = number + 1, bytes(1000)
+        await transport._receive_data_chunk(part)
+    kept = sum(len(part.user_data) for part in transport._inbound_streams[0].reassembly)
+    await peer.close()
+
+    assert window <= kept < window + 1000

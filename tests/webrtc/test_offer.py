@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from telefuser_grpc.errors import OfferRejected
-from telefuser_grpc.webrtc.offer import Section, read_offer
+from telefuser_grpc.webrtc.offer import MOST_CANDIDATES, Section, read_offer
 
 HEAD = "v=0\no=- 1 1 IN IP4 0.0.0.0\ns=-\nt=0 0\n"
 TRANSPORT = (
@@ -102,3 +102,10 @@ def test_no_text_breaks_the_reading(data: st.DataObject) -> None:
 
     with suppress(OfferRejected):
         read_offer("\n".join(lines))
+
+
+def test_candidates_that_would_keep_the_server_busy_are_refused() -> None:
+    read_offer(WHOLE + PLAIN * MOST_CANDIDATES)
+
+    with pytest.raises(OfferRejected, match="more than 100 a=candidate lines"):
+        read_offer(WHOLE + PLAIN * (MOST_CANDIDATES + 1))

@@ -8,14 +8,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+from aiortc import MediaStreamTrack
+from aiortc.mediastreams import MediaStreamError
+from av import VideoFrame
 
 from telefuser_grpc.domain.session import Chunk, ClientMedia, CloseCause, Sound
 from telefuser_grpc.scheduler.stream_ports import PeerGone
+from telefuser_grpc.webrtc.channel import LONGEST
 from telefuser_grpc.webrtc.negotiator import Negotiator
 from telefuser_grpc.webrtc.options import WebRtcOptions
 from tests.fakes.webrtc_client import webrtc_client
 from tests.webrtc.dialling import BIDIRECTIONAL, SERVER_PUSH, Line, dialled
-from tests.webrtc.pictures import grey, shade_of
+from tests.webrtc.pictures import grey, grey_frame, shade_of
 
 
 def chunk(*shades: int, **facts: Any) -> Chunk:
@@ -107,6 +111,7 @@ async def test_last_words_arrive_before_the_end_of_the_connection() -> None:
 async def test_client_is_heard_until_it_says_stop() -> None:
     async with dialled() as line:
         await line.stands()
+        line.client.connection.sctp._remote_max_message_size = 0  # it heeds no limit
 
         for said in (
             {"type": "control_state", "controls": ["w"]},
@@ -116,6 +121,7 @@ async def test_client_is_heard_until_it_says_stop() -> None:
             '{"a": NaN}',
             "[" * 60_000,
             "",
+            b"0" * (LONGEST + 1),
             {"type": "x"},
             {"type": "stop"},
             {"type": "late"},
@@ -286,6 +292,25 @@ async def test_camera_and_microphone_reach_the_session() -> None:
     assert (pictures[0].width, pictures[0].height) == (640, 480)
     assert len(pictures[0].rgb) == 640 * 480 * 3
     assert len(sounds[0].pcm) % (2 * sounds[0].channels) == 0
+
+
+async def test_picture_beyond_all_measure_is_left_out() -> None:
+    vast, small = VideoFrame(16_384, 8192, "gray"), grey_frame(1)
+    frames = iter((vast, small))
+
+    class Camera(MediaStreamTrack):
+        kind = "video"
+
+        async def recv(self) -> VideoFrame:
+            if (frame := next(frames, None)) is None:
+                raise MediaStreamError
+            return frame
+
+    async with dialled() as line:
+        line.peer._track_offered(Camera())
+        media = await line.peer.receive()
+
+    assert (media.pictures[0].width, media.pictures[0].height) == (64, 36)
 
 
 async def test_camera_of_a_push_is_not_looked_at() -> None:
