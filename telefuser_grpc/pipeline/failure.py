@@ -20,10 +20,15 @@ _PATH = re.compile(
 
 def public_message(error: BaseException) -> str:
     """Returns `ExceptionType: message` on one line, without any path of this machine."""
-    text = " ".join(_PATH.sub("<path>", str(error)).split())
+    text = " ".join(without_paths(str(error)).split())
     name = type(error).__name__
     message = f"{name}: {text}" if text else name
     return message if len(message) <= MESSAGE_LENGTH else f"{message[: MESSAGE_LENGTH - 1]}…"
+
+
+def without_paths(text: str) -> str:
+    """Returns a text that tells nothing of where files of this machine are."""
+    return _PATH.sub("<path>", text)
 
 
 def told_of_file(error: BaseException, path: Path) -> str:

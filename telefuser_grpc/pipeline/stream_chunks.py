@@ -12,7 +12,7 @@ from telefuser_grpc.pipeline.stream_media import decoded_pictures, decoded_sound
 MEDIA = ("frames", "frames_b64", "audio_b64")
 MEDIA_KEYS = (*MEDIA, "audio_sample_rate", "audio_channels")
 LARGEST_NUMBER = 2**63 - 1
-DEEPEST = 100
+DEEPEST = 24  # a native answer of this depth is still one that protobuf parses
 
 
 def to_chunk(raw: Any, *, number: int) -> Chunk:

@@ -126,7 +126,7 @@ def empty_folder(folder: Path) -> None:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
-SECRETS = frozenset({"TELEFUSER_API_KEYS", "TELEFUSER_API_KEYS_FILE"})
+SECRETS = frozenset({"TELEFUSER_API_KEYS", "TELEFUSER_API_KEYS_FILE", "TELEFUSER_TURN_CREDENTIAL"})
 """What the code of a pipeline has no business to read."""
 
 

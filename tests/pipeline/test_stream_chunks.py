@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from telefuser_grpc._gen.telefuser.v1 import session_service_pb2 as pb
 from telefuser_grpc.domain.session import Picture, Sound
 from telefuser_grpc.errors import OutputInvalid
-from telefuser_grpc.pipeline.stream_chunks import to_chunk
+from telefuser_grpc.pipeline.stream_chunks import DEEPEST, to_chunk
+from telefuser_grpc.server.convert import struct_of
 
 RED = np.full((2, 4, 3), (255, 0, 0), np.uint8)
 RED_PICTURE = Picture(width=4, height=2, rgb=bytes([255, 0, 0] * 8))
@@ -166,8 +168,19 @@ def test_a_chunk_that_contains_itself_is_refused() -> None:
     chunk: dict[str, Any] = {"type": "chunk"}
     chunk["self"] = chunk
 
-    with pytest.raises(OutputInvalid, match="nested more than 100 deep"):
+    with pytest.raises(OutputInvalid, match=f"nested more than {DEEPEST} deep"):
         to_chunk(chunk, number=0)
+
+
+def test_deepest_chunk_can_be_read_by_clients_of_every_face() -> None:
+    deep: dict[str, Any] = {}
+    for _ in range(DEEPEST - 1):
+        deep = {"in": deep}
+
+    data = to_chunk({"type": "chunk", "deep": deep}, number=0).data
+    answer = pb.InteractResponse(chunk=pb.SessionChunk(data=struct_of(data)))
+
+    assert pb.InteractResponse.FromString(answer.SerializeToString()) == answer
 
 
 def _png() -> str:

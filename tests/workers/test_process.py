@@ -179,6 +179,15 @@ def test_a_place_for_what_is_compiled_is_the_operators_to_choose() -> None:
     assert environment["TORCHINDUCTOR_CACHE_DIR"] == "/cache"
 
 
+def test_secrets_of_the_server_are_none_of_a_pipelines_business() -> None:
+    secrets = ("TELEFUSER_API_KEYS", "TELEFUSER_API_KEYS_FILE", "TELEFUSER_TURN_CREDENTIAL")
+
+    environment = replica_environment({**dict.fromkeys(secrets, "x"), "HF_HOME": "/m"}, ())
+
+    assert environment["HF_HOME"] == "/m"
+    assert not environment.keys() & set(secrets)
+
+
 async def _crash(pool: LocalReplicaPool) -> None:
     async with pool.lease() as replica:
         run = await replica.run(make_job(prompt="exit"))

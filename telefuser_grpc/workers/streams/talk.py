@@ -10,7 +10,7 @@ import msgspec
 import structlog
 
 from telefuser_grpc.domain.session import ClientMessage
-from telefuser_grpc.pipeline.failure import MESSAGE_LENGTH, public_message
+from telefuser_grpc.pipeline.failure import MESSAGE_LENGTH, public_message, without_paths
 from telefuser_grpc.pipeline.stream_loop import StreamLoop
 from telefuser_grpc.pipeline.stream_service import StreamService
 from telefuser_grpc.workers.streams.messages import Created, Heard, Refusal, Refused, Told
@@ -194,4 +194,4 @@ def _first_line(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror and error.filename is not None:
         return f"{error.strerror}: {str(error.filename).rpartition('/')[2]}"
     lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[0][:MESSAGE_LENGTH]
+    return without_paths(lines[0])[:MESSAGE_LENGTH]

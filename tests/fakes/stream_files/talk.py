@@ -18,6 +18,7 @@ ERRORS = {
     "value": ValueError("image is required\nsee the manual"),
     "type": TypeError("fps must be a number"),
     "os": FileNotFoundError(2, "No such file or directory", "/srv/secret/cat.png"),
+    "path": OSError("cannot identify image file '/srv/secret/cat.png'"),
     "runtime": RuntimeError("one session at a time"),
     "other": KeyError("/srv/secret"),
 }

@@ -298,6 +298,11 @@ async def test_the_pipeline_may_name_the_session(talk: LocalStreamHost) -> None:
         ("value", SessionRejected, "Session creation failed: image is required"),
         ("type", SessionRejected, "Session creation failed: fps must be a number"),
         ("os", SessionRejected, "Session creation failed: No such file or directory: cat.png"),
+        (
+            "path",
+            SessionRejected,
+            "Session creation failed: cannot identify image file '<path>'",
+        ),
         ("runtime", SessionConflict, "Session creation conflict: one session at a time"),
         ("other", SessionFailed, "The pipeline failed to create the session"),
     ],
