@@ -26,6 +26,9 @@ def render(
             help="The gRPC server that `telefuser serve --no-gateway` runs.",
         ),
     ],
+    sessions: Annotated[
+        bool, typer.Option("--sessions", help="For `telefuser stream-serve`, not `serve`.")
+    ] = False,
     host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "0.0.0.0",
     port: Annotated[int, typer.Option("--port", "-p", min=1, max=65535, help="Port.")] = 8000,
     ui_port: Annotated[
@@ -83,6 +86,7 @@ def render(
     """
     from telefuser_grpc.app.keys import KeySource
     from telefuser_grpc.config import ConfigError
+    from telefuser_grpc.gateway.descriptors import Face
     from telefuser_grpc.gateway.options import GatewayError, GatewayOptions, RateLimit
     from telefuser_grpc.gateway.render import write
 
@@ -93,6 +97,7 @@ def render(
         fail(str(error))
     options = GatewayOptions(
         upstream=upstream,
+        face=Face.SESSIONS if sessions else Face.TASKS,
         host=host,
         port=port,
         ui_port=ui_port,

@@ -35,6 +35,7 @@ EXAMPLES = """[bold]Examples[/bold]
   telefuser demo                                see it work, on any machine
   telefuser serve                               serve the small embedded model
   telefuser serve my_pipeline.py -p 8000 -g 2   serve a pipeline file on two GPUs
+  telefuser stream-serve stream_moving_shapes   walk through it in a browser
   telefuser submit "a red circle" -o red.mp4    make a video and watch every step"""
 
 app = typer.Typer(

@@ -27,6 +27,16 @@ def test_render_writes_what_envoy_needs(run: Callable[..., Outcome], tmp_path: P
     assert f"wrote {folder / 'envoy.yaml'}" in outcome.stdout
 
 
+@pytest.mark.parametrize("flags", [(), ("--sessions",)])
+def test_sidecar_knows_the_paths_of_what_is_served(
+    flags: tuple[str, ...], run: Callable[..., Outcome], tmp_path: Path
+) -> None:
+    run("gateway", "render", "-o", str(tmp_path), "--upstream", "server:1", *flags)
+
+    config = (tmp_path / "envoy.yaml").read_text()
+    assert ("RestStreamService" in config, "RestTaskService" in config) == (bool(flags), not flags)
+
+
 def test_host_without_an_address_is_one_line(run: Callable[..., Outcome], tmp_path: Path) -> None:
     outcome = run(
         *("gateway", "render", "-o", str(tmp_path), "--upstream", "server:1"),
