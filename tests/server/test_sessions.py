@@ -3,6 +3,7 @@
 import asyncio
 import io
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -281,6 +282,27 @@ async def test_more_sessions_than_the_limit_are_refused(tmp_path: Path) -> None:
     assert refused.retry_seconds == 5
 
 
+async def test_calls_whose_last_chunks_nobody_reads_are_limited_too(tmp_path: Path) -> None:
+    large = Picture(width=2000, height=2000, rgb=bytes(3 * 2000 * 2000))
+    async with StreamBackend(tmp_path, limit=1) as backend, AsyncExitStack() as calls:
+        for session_id in ("read", "read", "read", "unread", "other"):
+            talk = await calls.enter_async_context(
+                backend.interact(opening(session_id, picture_format=RGB))
+            )
+            await talk.read()
+            if session_id != "read":
+                backend.host.make(session_id, *[Chunk(pictures=(large,))] * 4)
+                await _settled(backend, session_id)
+            closing = pb.CloseSessionRequest(session_id=session_id)
+            await backend.session_service.CloseSession(closing)
+            if session_id == "read":
+                await talk.rest()
+        async with backend.interact(opening("third")) as third:
+            refused = await failed(third)
+
+    assert refused.code is grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
 @pytest.mark.parametrize(
     ("first", "field"),
     [
@@ -396,13 +418,13 @@ async def test_slow_reader_slows_the_pipeline(backend: StreamBackend) -> None:
     assert rest == list(range(1, 60)), "nothing is lost"
 
 
-async def _settled(backend: StreamBackend) -> None:
+async def _settled(backend: StreamBackend, session_id: str = "s1") -> None:
     """Waits until the pipeline is asked for nothing more."""
     taken = -1
-    while taken != backend.host.taken["s1"]:
-        taken = backend.host.taken["s1"]
+    while taken != backend.host.taken[session_id]:
+        taken = backend.host.taken[session_id]
         for _ in range(30):
-            await backend.session_service.GetSession(pb.GetSessionRequest(session_id="s1"))
+            await backend.session_service.GetSession(pb.GetSessionRequest(session_id=session_id))
 
 
 async def test_session_is_read_listed_and_closed_by_its_id(backend: StreamBackend) -> None:
