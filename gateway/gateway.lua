@@ -198,8 +198,8 @@ end
 
 -- The limit without its burst: the burst is a reserve beyond what is promised.
 local function show_rate(headers, options, path)
-  local capacity = tonumber(headers:get("x-ratelimit-limit"))
-  local left = tonumber(headers:get("x-ratelimit-remaining"))
+  local capacity = tonumber(headers:get("x-ratelimit-limit") or "")
+  local left = tonumber(headers:get("x-ratelimit-remaining") or "")
   headers:remove("x-ratelimit-reset")
   if not capacity or not left or capacity >= UNLIMITED then
     headers:remove("x-ratelimit-limit")

@@ -72,6 +72,15 @@ async def http(gateway: Gateway) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
+async def test_refusal_that_comes_before_the_limit_is_worded_all_the_same(
+    http: httpx.AsyncClient,
+) -> None:
+    refused = await http.get("/v1/videos/%ff")
+
+    assert refused.status_code == 400
+    assert refused.json()["error"]["message"].endswith("bytes that are not UTF-8")
+
+
 def _client(gateway: Gateway) -> httpx.AsyncClient:
     return httpx.AsyncClient(
         base_url=f"http://127.0.0.1:{gateway.port}",
