@@ -184,10 +184,8 @@ class Life:
                 await peer.send(chunk)
                 self._chunks += bool(chunk.pictures)
         await self._tell_end(None)
-        if not peer.ends_with_output:
-            await (
-                asyncio.Event().wait()
-            )  # the client looks at the last picture, until it has enough
+        if not peer.ends_with_output:  # the client looks at the last picture until it has enough
+            await asyncio.Event().wait()
         return CloseCause.OUTPUT
 
     async def _listen(self, peer: Peer) -> CloseCause:
