@@ -6,7 +6,13 @@ import pytest
 
 from telefuser_grpc import errors
 from telefuser_grpc._gen.telefuser.v1 import error_pb2
-from telefuser_grpc.errors import Code, InputRejected, TeleFuserError, UploadTooLarge
+from telefuser_grpc.errors import (
+    Code,
+    InputRejected,
+    SessionAlreadyExists,
+    TeleFuserError,
+    UploadTooLarge,
+)
 
 PREFIX = "ERROR_REASON_"
 REASONS = {name.removeprefix(PREFIX) for name in error_pb2.ErrorReason.keys()}  # noqa: SIM118 - an enum wrapper is no dict
@@ -35,13 +41,18 @@ def test_every_class_stands_in_the_drawn_tree(error: type[TeleFuserError]) -> No
     assert error.__name__ in errors.__doc__
 
 
-@pytest.mark.parametrize("error", CLASSES)
+@pytest.mark.parametrize("error", [each for each in CLASSES if each is not SessionAlreadyExists])
 def test_the_code_and_the_http_status_agree_on_whose_fault_it_is(
     error: type[TeleFuserError],
 ) -> None:
     server_faults = {Code.INTERNAL, Code.UNAVAILABLE, Code.RESOURCE_EXHAUSTED, Code.ABORTED}
 
     assert (error.http_status >= 500) == (error.code in server_faults)
+
+
+def test_taken_id_of_a_session_is_503_over_rest_as_documented_and_a_conflict_over_grpc() -> None:
+    assert SessionAlreadyExists.http_status == 503
+    assert SessionAlreadyExists.code is Code.ALREADY_EXISTS
 
 
 def test_a_rejected_input_names_its_field_in_message_metadata_and_violation() -> None:
