@@ -135,8 +135,11 @@ class Sessions:
         return [each for each in sessions if each.state is not SessionState.CLOSED]
 
     def counts(self) -> Mapping[StreamMode, int]:
-        """Returns how many sessions of all callers take up room, by who speaks in them."""
-        return Counter(life.terms.mode for life in self._lives.values())
+        """Returns how many sessions of all callers take up room, by who speaks in them.
+
+        Any thread may ask.
+        """
+        return Counter(life.terms.mode for life in list(self._lives.values()))
 
     async def close(self, session_id: str) -> None:
         """Ends a session and waits until everything of it is let go. Raises SessionNotFound."""

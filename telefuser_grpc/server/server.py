@@ -60,7 +60,7 @@ from telefuser_grpc.server.openai.videos import VideoParts, VideoServicer
 from telefuser_grpc.server.rest.bodies import ErrorFormat, documented_wording
 from telefuser_grpc.server.rest.docs import RestDocsServicer
 from telefuser_grpc.server.rest.files import RestFileServicer, file_place
-from telefuser_grpc.server.rest.system import RestSystemServicer
+from telefuser_grpc.server.rest.system import DescribedTasks, RestSystemServicer
 from telefuser_grpc.server.rest.tasks import RestTaskServicer
 from telefuser_grpc.server.system import SystemServicer
 from telefuser_grpc.server.tasks import TaskServicer
@@ -162,7 +162,9 @@ class Server:
             RestFileServicer(use.library), server
         )
         rest_system_service_pb2_grpc.add_RestSystemServiceServicer_to_server(
-            RestSystemServicer(use.service, metrics=use.metrics, metrics_json=use.metrics_json),
+            RestSystemServicer(
+                DescribedTasks(use.service), metrics=use.metrics, metrics_json=use.metrics_json
+            ),
             server,
         )
         rest_docs_service_pb2_grpc.add_RestDocsServiceServicer_to_server(

@@ -26,8 +26,9 @@ from telefuser_grpc.server.interceptors.keys import KeyCheck
 from telefuser_grpc.server.listener import Listener
 from telefuser_grpc.server.rest.bodies import ErrorFormat, documented_wording
 from telefuser_grpc.server.rest.docs import RestDocsServicer
-from telefuser_grpc.server.rest.stream_system import RestStreamSystemServicer
+from telefuser_grpc.server.rest.stream_system import DescribedStream, session_counts
 from telefuser_grpc.server.rest.streams import RestStreamServicer
+from telefuser_grpc.server.rest.system import RestSystemServicer
 from telefuser_grpc.server.sessions import SessionServicer
 from telefuser_grpc.server.stream_system import StreamSystemServicer
 from telefuser_grpc.server.wording import Wordings
@@ -49,6 +50,11 @@ class StreamUseCases:
     service: StreamService
     metrics: Callable[[], bytes] | None = None
     metrics_json: Callable[[], Mapping[str, Any]] | None = None
+
+    def summary(self) -> Callable[[], Mapping[str, Any]] | None:
+        """Returns what writes the JSON metrics with the sessions among them."""
+        write = self.metrics_json
+        return write and (lambda: {**write(), "webrtc": session_counts(self.service)})
 
 
 class StreamServer:
@@ -93,8 +99,8 @@ class StreamServer:
             RestStreamServicer(use.sessions), server
         )
         rest_system_service_pb2_grpc.add_RestSystemServiceServicer_to_server(
-            RestStreamSystemServicer(
-                use.service, metrics=use.metrics, metrics_json=use.metrics_json
+            RestSystemServicer(
+                DescribedStream(use.service), metrics=use.metrics, metrics_json=use.summary()
             ),
             server,
         )

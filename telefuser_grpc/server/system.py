@@ -1,6 +1,7 @@
 """The native system service."""
 
 from datetime import UTC, datetime
+from typing import Protocol
 
 from telefuser_grpc import __version__
 from telefuser_grpc._gen.telefuser.v1 import system_service_pb2 as pb
@@ -11,18 +12,32 @@ from telefuser_grpc.server import convert
 from telefuser_grpc.server.rpc import Context
 
 
-class SystemServicer(SystemServiceServicer):
-    """Answers `telefuser.v1.SystemService`."""
+class Readiness(Protocol):
+    """What every service knows of itself."""
 
-    def __init__(self, service: Service) -> None:
-        self._service = service
+    @property
+    def is_ready(self) -> bool:
+        """Whether it would do what it is for."""
+        ...
+
+    @property
+    def why_not_ready(self) -> str:
+        """Says in one sentence why not, or nothing."""
+        ...
+
+
+class ReadinessServicer(SystemServiceServicer):
+    """Answers of `telefuser.v1.SystemService` what is the same for every service."""
+
+    def __init__(self, readiness: Readiness) -> None:
+        self._readiness = readiness
 
     async def GetHealth(
         self, request: pb.GetHealthRequest, context: Context
     ) -> pb.GetHealthResponse:
         return pb.GetHealthResponse(
             version=__version__,
-            ready=self._service.is_ready,
+            ready=self._readiness.is_ready,
             server_time=convert.timestamp(datetime.now(UTC)),
         )
 
@@ -30,8 +45,16 @@ class SystemServicer(SystemServiceServicer):
         self, request: pb.GetReadinessRequest, context: Context
     ) -> pb.GetReadinessResponse:
         return pb.GetReadinessResponse(
-            ready=self._service.is_ready, message=self._service.why_not_ready
+            ready=self._readiness.is_ready, message=self._readiness.why_not_ready
         )
+
+
+class SystemServicer(ReadinessServicer):
+    """Answers `telefuser.v1.SystemService` where tasks are served."""
+
+    def __init__(self, service: Service) -> None:
+        super().__init__(service)
+        self._service = service
 
     async def GetStatus(
         self, request: pb.GetStatusRequest, context: Context

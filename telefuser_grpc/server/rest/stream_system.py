@@ -1,98 +1,41 @@
 """The documented REST face of a service of sessions itself."""
 
-import asyncio
-from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from google.api.httpbody_pb2 import HttpBody
-
-from telefuser_grpc._gen.telefuser.rest.v1 import rest_system_service_pb2 as pb
-from telefuser_grpc._gen.telefuser.rest.v1.rest_system_service_pb2_grpc import (
-    RestSystemServiceServicer,
-)
 from telefuser_grpc.domain.session import Phase, StreamMode
 from telefuser_grpc.scheduler.stream_service import StreamService
-from telefuser_grpc.server.rest.bodies import json_response
-from telefuser_grpc.server.rest.system import (
-    METRICS_TYPE,
-    MetricsDisabled,
-    health_body,
-    path_text,
-    replica_body,
-)
-from telefuser_grpc.server.rpc import Context
+from telefuser_grpc.server.rest.system import path_text, replica_body
 
 
-class RestStreamSystemServicer(RestSystemServiceServicer):
-    """Answers `telefuser.rest.v1.RestSystemService` where sessions are served.
+@dataclass(frozen=True, slots=True)
+class DescribedStream:
+    """What a service of sessions writes of itself."""
 
-    Args:
-        metrics: Writes the page for Prometheus, in any thread; None where metrics are disabled.
-        metrics_json: Returns the summary of it, likewise.
-    """
+    service: StreamService
 
-    def __init__(
-        self,
-        service: StreamService,
-        *,
-        metrics: Callable[[], bytes] | None,
-        metrics_json: Callable[[], Mapping[str, Any]] | None,
-    ) -> None:
-        self._service = service
-        self._metrics = metrics
-        self._metrics_json = metrics_json
+    @property
+    def is_ready(self) -> bool:
+        """Whether a session could be opened."""
+        return self.service.is_ready
 
-    async def GetHealth(
-        self, request: pb.GetHealthRequest, context: Context
-    ) -> pb.GetHealthResponse:
-        return pb.GetHealthResponse(body=json_response(self._health("healthy")))
-
-    async def GetReadiness(
-        self, request: pb.GetReadinessRequest, context: Context
-    ) -> pb.GetReadinessResponse:
-        is_ready = self._service.is_ready
-        if not is_ready:
-            await context.send_initial_metadata((("x-http-status", "503"), ("retry-after", "5")))
-        body = self._health("ready" if is_ready else "not_ready")
-        return pb.GetReadinessResponse(body=json_response(body))
-
-    async def GetStatus(
-        self, request: pb.GetStatusRequest, context: Context
-    ) -> pb.GetStatusResponse:
-        return pb.GetStatusResponse(body=json_response(status_body(self._service)))
-
-    async def GetMetadata(
-        self, request: pb.GetMetadataRequest, context: Context
-    ) -> pb.GetMetadataResponse:
-        return pb.GetMetadataResponse(body=json_response(metadata_body(self._service)))
-
-    async def GetMetrics(
-        self, request: pb.GetMetricsRequest, context: Context
-    ) -> pb.GetMetricsResponse:
-        if self._metrics is None:
-            raise MetricsDisabled
-        page = await asyncio.to_thread(self._metrics)
-        return pb.GetMetricsResponse(body=HttpBody(content_type=METRICS_TYPE, data=page))
-
-    async def GetMetricsJson(
-        self, request: pb.GetMetricsJsonRequest, context: Context
-    ) -> pb.GetMetricsJsonResponse:
-        if self._metrics_json is None:
-            raise MetricsDisabled
-        summary = await asyncio.to_thread(self._metrics_json)
-        return pb.GetMetricsJsonResponse(
-            body=json_response({**summary, "webrtc": _sessions(self._service)})
-        )
-
-    def _health(self, status: str) -> dict[str, Any]:
-        mode = self._service.mode
+    def health(self) -> dict[str, Any]:
+        """Who speaks, and how many sessions there are."""
+        mode = self.service.mode
         return {
-            **health_body(status),
-            "ready": self._service.is_ready,
-            "stream_ready": self._service.is_ready,
+            "ready": self.is_ready,
+            "stream_ready": self.is_ready,
             "stream_mode": mode and str(mode),
-            **_sessions(self._service),
+            **session_counts(self.service),
         }
+
+    def status(self) -> dict[str, Any]:
+        """Writes `GET /v1/service/status`."""
+        return status_body(self.service)
+
+    def metadata(self) -> dict[str, Any]:
+        """Writes `GET /v1/service/metadata`. Raises StreamNotRunning."""
+        return metadata_body(self.service)
 
 
 def status_body(service: StreamService) -> dict[str, Any]:
@@ -115,7 +58,7 @@ def status_body(service: StreamService) -> dict[str, Any]:
         "configured_max_concurrent_tasks": service.facts.configured_concurrency,
         "execution_mode": "serial_single_pipeline",
         "pool": [replica_body(status) for status in service.replicas()],
-        **_sessions(service),
+        **session_counts(service),
     }
 
 
@@ -130,13 +73,14 @@ def metadata_body(service: StreamService) -> dict[str, Any]:
         "runner": "StreamPipelineService",
         "max_queue_size": facts.queue_limit,
         "default_fps": loaded.default_fps,
-        **_sessions(service),
+        **session_counts(service),
         "performance": {"phases": [_phase(each) for each in loaded.phases]},
         "environment": loaded.environment,
     }
 
 
-def _sessions(service: StreamService) -> dict[str, Any]:
+def session_counts(service: StreamService) -> dict[str, Any]:
+    """Writes the documented keys of sessions."""
     counts = service.counts()
     push = counts.get(StreamMode.SERVER_PUSH, 0)
     both = counts.get(StreamMode.BIDIRECTIONAL, 0)

@@ -2,9 +2,9 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 
 from google.api.httpbody_pb2 import HttpBody
 
@@ -35,6 +35,27 @@ class MetricsDisabled(NotFound):
         )
 
 
+class Described(Protocol):
+    """What a service writes of itself, whatever it serves."""
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it would do what it is for."""
+        ...
+
+    def health(self) -> dict[str, Any]:
+        """What health and readiness say beside status, time and version."""
+        ...
+
+    def status(self) -> dict[str, Any]:
+        """Writes `GET /v1/service/status`."""
+        ...
+
+    def metadata(self) -> dict[str, Any]:
+        """Writes `GET /v1/service/metadata`. Raises PipelineNotReady, StreamNotRunning."""
+        ...
+
+
 class RestSystemServicer(RestSystemServiceServicer):
     """Answers `telefuser.rest.v1.RestSystemService`.
 
@@ -45,12 +66,12 @@ class RestSystemServicer(RestSystemServiceServicer):
 
     def __init__(
         self,
-        service: Service,
+        described: Described,
         *,
         metrics: Callable[[], bytes] | None,
         metrics_json: Callable[[], Mapping[str, Any]] | None,
     ) -> None:
-        self._service = service
+        self._described = described
         self._metrics = metrics
         self._metrics_json = metrics_json
 
@@ -62,7 +83,7 @@ class RestSystemServicer(RestSystemServiceServicer):
     async def GetReadiness(
         self, request: pb.GetReadinessRequest, context: Context
     ) -> pb.GetReadinessResponse:
-        is_ready = self._service.is_ready
+        is_ready = self._described.is_ready
         if not is_ready:
             await context.send_initial_metadata((("x-http-status", "503"), ("retry-after", "5")))
         body = self._health("ready" if is_ready else "not_ready")
@@ -71,12 +92,12 @@ class RestSystemServicer(RestSystemServiceServicer):
     async def GetStatus(
         self, request: pb.GetStatusRequest, context: Context
     ) -> pb.GetStatusResponse:
-        return pb.GetStatusResponse(body=json_response(status_body(self._service)))
+        return pb.GetStatusResponse(body=json_response(self._described.status()))
 
     async def GetMetadata(
         self, request: pb.GetMetadataRequest, context: Context
     ) -> pb.GetMetadataResponse:
-        return pb.GetMetadataResponse(body=json_response(metadata_body(self._service)))
+        return pb.GetMetadataResponse(body=json_response(self._described.metadata()))
 
     async def GetMetrics(
         self, request: pb.GetMetricsRequest, context: Context
@@ -95,17 +116,36 @@ class RestSystemServicer(RestSystemServiceServicer):
         return pb.GetMetricsJsonResponse(body=json_response(summary))
 
     def _health(self, status: str) -> dict[str, Any]:
-        is_ready = self._service.is_ready
-        return {**health_body(status), "pipeline_ready": is_ready, "ready": is_ready}
+        return {
+            "status": status,
+            "timestamp": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "version": DOCUMENTED_VERSION,
+            **self._described.health(),
+        }
 
 
-def health_body(status: str) -> dict[str, Any]:
-    """Writes what every server says of its health."""
-    return {
-        "status": status,
-        "timestamp": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "version": DOCUMENTED_VERSION,
-    }
+@dataclass(frozen=True, slots=True)
+class DescribedTasks:
+    """What a service of tasks writes of itself."""
+
+    service: Service
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether tasks would run."""
+        return self.service.is_ready
+
+    def health(self) -> dict[str, Any]:
+        """The documented key, and upstream's."""
+        return {"pipeline_ready": self.is_ready, "ready": self.is_ready}
+
+    def status(self) -> dict[str, Any]:
+        """Writes `GET /v1/service/status`."""
+        return status_body(self.service)
+
+    def metadata(self) -> dict[str, Any]:
+        """Writes `GET /v1/service/metadata`. Raises PipelineNotReady."""
+        return metadata_body(self.service)
 
 
 def status_body(service: Service) -> dict[str, Any]:
