@@ -5,13 +5,18 @@ from typing import Annotated
 
 import typer
 
-from telefuser_grpc.cli.options import CacheMode, Kind, LogFormat, SecurityLevel
-
-PIPELINE = "Pipeline"
-NETWORK = "Network"
-RESOURCES = "Resources"
-SECURITY = "Security"
-LOGGING = "Logging"
+from telefuser_grpc.cli.options import CacheMode, Kind
+from telefuser_grpc.cli.serving_options import (
+    NETWORK,
+    PIPELINE,
+    RESOURCES,
+    SECURITY,
+    LogFormatOption,
+    NoGateway,
+    OtlpEndpoint,
+    SecurityLevelOption,
+    SkipValidation,
+)
 
 
 def serve(
@@ -77,14 +82,7 @@ def serve(
             rich_help_panel=NETWORK,
         ),
     ] = None,
-    no_gateway: Annotated[
-        bool,
-        typer.Option(
-            "--no-gateway",
-            help="Serve gRPC alone, without Envoy and REST.",
-            rich_help_panel=NETWORK,
-        ),
-    ] = False,
+    no_gateway: NoGateway = False,
     cache_dir: Annotated[
         Path | None,
         typer.Option(
@@ -133,25 +131,8 @@ def serve(
             rich_help_panel=RESOURCES,
         ),
     ] = None,
-    security_level: Annotated[
-        SecurityLevel | None,
-        typer.Option(
-            "--security-level",
-            case_sensitive=False,
-            metavar="LEVEL",
-            help=f"How closely the file is read before it is loaded: {', '.join(SecurityLevel)}.",
-            show_default="strict",
-            rich_help_panel=SECURITY,
-        ),
-    ] = None,
-    skip_validation: Annotated[
-        bool,
-        typer.Option(
-            "--skip-validation",
-            help="Load the file unread; only for code that you trust.",
-            rich_help_panel=SECURITY,
-        ),
-    ] = False,
+    security_level: SecurityLevelOption = None,
+    skip_validation: SkipValidation = False,
     validate_only: Annotated[
         bool,
         typer.Option(
@@ -160,25 +141,8 @@ def serve(
             rich_help_panel=SECURITY,
         ),
     ] = False,
-    log_format: Annotated[
-        LogFormat | None,
-        typer.Option(
-            "--log-format",
-            case_sensitive=False,
-            help="Form of a log line.",
-            show_default="console",
-            rich_help_panel=LOGGING,
-        ),
-    ] = None,
-    otlp_endpoint: Annotated[
-        str | None,
-        typer.Option(
-            "--otlp-endpoint",
-            metavar="HOST:PORT",
-            help="Collector of traces.",
-            rich_help_panel=LOGGING,
-        ),
-    ] = None,
+    log_format: LogFormatOption = None,
+    otlp_endpoint: OtlpEndpoint = None,
     latent_cache: Annotated[
         bool | None,
         typer.Option("--enable-latent-cache/--disable-latent-cache", hidden=True),

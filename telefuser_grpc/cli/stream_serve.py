@@ -5,8 +5,15 @@ from typing import Annotated
 
 import typer
 
-from telefuser_grpc.cli.options import LogFormat, SecurityLevel
-from telefuser_grpc.cli.serve import LOGGING, NETWORK, RESOURCES, SECURITY
+from telefuser_grpc.cli.serving_options import (
+    NETWORK,
+    RESOURCES,
+    LogFormatOption,
+    NoGateway,
+    OtlpEndpoint,
+    SecurityLevelOption,
+    SkipValidation,
+)
 
 DEFAULTS = {"port": 8088, "host": "0.0.0.0"}
 
@@ -39,14 +46,7 @@ def stream_serve(
             rich_help_panel=NETWORK,
         ),
     ] = None,
-    no_gateway: Annotated[
-        bool,
-        typer.Option(
-            "--no-gateway",
-            help="Serve gRPC alone, without Envoy and REST.",
-            rich_help_panel=NETWORK,
-        ),
-    ] = False,
+    no_gateway: NoGateway = False,
     gpu_num: Annotated[
         int | None,
         typer.Option(
@@ -70,44 +70,10 @@ def stream_serve(
             rich_help_panel=RESOURCES,
         ),
     ] = None,
-    security_level: Annotated[
-        SecurityLevel | None,
-        typer.Option(
-            "--security-level",
-            case_sensitive=False,
-            metavar="LEVEL",
-            help=f"How closely the file is read before it is loaded: {', '.join(SecurityLevel)}.",
-            show_default="strict",
-            rich_help_panel=SECURITY,
-        ),
-    ] = None,
-    skip_validation: Annotated[
-        bool,
-        typer.Option(
-            "--skip-validation",
-            help="Load the file unread; only for code that you trust.",
-            rich_help_panel=SECURITY,
-        ),
-    ] = False,
-    log_format: Annotated[
-        LogFormat | None,
-        typer.Option(
-            "--log-format",
-            case_sensitive=False,
-            help="Form of a log line.",
-            show_default="console",
-            rich_help_panel=LOGGING,
-        ),
-    ] = None,
-    otlp_endpoint: Annotated[
-        str | None,
-        typer.Option(
-            "--otlp-endpoint",
-            metavar="HOST:PORT",
-            help="Collector of traces.",
-            rich_help_panel=LOGGING,
-        ),
-    ] = None,
+    security_level: SecurityLevelOption = None,
+    skip_validation: SkipValidation = False,
+    log_format: LogFormatOption = None,
+    otlp_endpoint: OtlpEndpoint = None,
 ) -> None:
     """Serve live sessions with a stream pipeline: over WebRTC for browsers, over gRPC for programs.
 
