@@ -215,7 +215,7 @@ async def test_reflection_and_channelz_need_a_key(backend: Backend) -> None:
     servers = channelz_pb2.GetServersRequest()
 
     with pytest.raises(grpc.aio.AioRpcError) as silent:
-        _ = [answer async for answer in reflection.ServerReflectionInfo(iter([question]))]
+        await reflection.ServerReflectionInfo().read()
     refused = await refusal(channelz.GetServers(servers))
     answers = reflection.ServerReflectionInfo(iter([question]), metadata=bearer(LAB))
     (listed,) = [answer async for answer in answers]
