@@ -450,7 +450,7 @@ async def test_deaths_leak_no_descriptor(push: LocalStreamHost) -> None:
             await collect(push.serve("one", {"die": 0}))
         await push.until_ready()
 
-    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    assert len(list(Path("/proc/self/fd").iterdir())) <= before  # earlier tests may close theirs
 
 
 @pytest.mark.parametrize(
