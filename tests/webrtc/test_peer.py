@@ -16,9 +16,9 @@ from telefuser_grpc.scheduler.stream_ports import PeerGone
 from telefuser_grpc.webrtc.channel import LONGEST
 from telefuser_grpc.webrtc.negotiator import Negotiator
 from telefuser_grpc.webrtc.options import WebRtcOptions
+from tests.fakes.open_files import open_files
 from tests.fakes.webrtc_client import webrtc_client
 from tests.webrtc.dialling import BIDIRECTIONAL, SERVER_PUSH, Line, dialled
-from tests.webrtc.open_files import open_files
 from tests.webrtc.pictures import grey, grey_frame, shade_of
 
 
@@ -333,7 +333,7 @@ async def test_close_frees_everything(mode: Any) -> None:
         await asyncio.gather(line.peer.close(), line.peer.close())
 
     await tasks_end()
-    assert open_files() <= files
+    assert not open_files() - files
     assert decoders() == []
 
 
@@ -351,7 +351,7 @@ async def test_close_before_the_client_came_leaves_nothing() -> None:
             await opening
 
     await tasks_end()
-    assert open_files() <= files
+    assert not open_files() - files
 
 
 async def tasks_end() -> None:

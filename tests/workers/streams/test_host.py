@@ -27,6 +27,7 @@ from telefuser_grpc.pipeline.loader import PipelineLoadError
 from telefuser_grpc.workers.process import ReplicaProcess, replica_environment
 from telefuser_grpc.workers.streams.host import COMMAND, LocalStreamHost, _connect
 from telefuser_grpc.workers.streams.messages import CHUNK_WINDOW, PUSH_WINDOW, Load, Loaded, Serve
+from tests.fakes.open_files import open_files
 from tests.workers.streams.hosts import FILES, collect, pipe, release, stream_host, until_dead
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -444,13 +445,15 @@ async def test_status_names_the_sessions_that_run(
 
 async def test_deaths_leak_no_descriptor(push: LocalStreamHost) -> None:
     await push.until_ready()
-    before = len(list(Path("/proc/self/fd").iterdir()))
+    before = open_files()
+    new = []
     for _ in range(3):
         with pytest.raises(SessionFailed):
             await collect(push.serve("one", {"die": 0}))
         await push.until_ready()
+        new.append(open_files() - before)
 
-    assert len(list(Path("/proc/self/fd").iterdir())) <= before  # earlier tests may close theirs
+    assert [each.total() for each in new] == [new[0].total()] * 3  # of the one that lives now
 
 
 @pytest.mark.parametrize(
